@@ -1,0 +1,48 @@
+# Every target makes .venv on first use; nothing needs to be activated or exported.
+# `make help` lists the targets.
+
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run repro test lint plots lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/installed ## make .venv and install the locked packages
+
+run: .venv/installed ## reproduce the pipeline; without a network, on the built-in sample
+	@$(PYTHON) run.py
+
+repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
+	@$(PYTHON) -m dvc repro $(if $(FORCE),--force)
+
+test: .venv/installed ## run every test
+	@$(PYTHON) -m pytest
+
+lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages/)
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m basedpyright
+
+plots: .venv/installed ## draw the plots into dvc_plots/index.html
+	@$(PYTHON) -m dvc plots show
+
+lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
+	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--no-emit-index-url --group dev pyproject.toml -o requirements.txt
+
+# uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
+.venv/installed: requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: python3 is $$(python3 --version 2>&1); this project needs Python 3.11 or newer" >&2; exit 1; }
+	@echo "installing requirements.txt into .venv; the first time takes a minute or two" >&2
+	@rm -f $@; python3 -m venv --clear .venv || \
+		{ echo "error: python3 cannot make .venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@sed -n '/^uv==/,/# via/p' requirements.txt > .venv/uv.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
+	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes requirements.txt
+	@touch $@
