@@ -1,0 +1,1 @@
+"""What two stages need, or what is pure and worth testing alone."""

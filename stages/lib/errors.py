@@ -1,0 +1,23 @@
+"""Errors that a user can mend, and how a command ends on one."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something outside the code is wrong; the message says what, where and what to do."""
+
+
+def exit_with(main: Callable[[], None]) -> None:
+    """Run `main`; end the process with a message instead of a traceback where a user can act.
+
+    Exit codes: 1 for a UserError or an error of the operating system (a full disk, a missing
+    file), 130 for Ctrl-C. A bug keeps its traceback.
+    """
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

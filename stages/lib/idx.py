@@ -1,0 +1,82 @@
+"""Read gzipped IDX files with torchvision's reader, which trusts its input, behind checks.
+
+Format: http://yann.lecun.com/exdb/mnist/, section "The IDX file format".
+"""
+
+import gzip
+import math
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+import torch
+from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+from stages.lib.errors import UserError
+from stages.lib.parameters import IMAGE_SIZE
+
+MAX_ITEMS = 1_000_000  # a header that claims more is refused before anything is unpacked
+DIGITS = 10
+
+
+def read_images(path: Path) -> torch.Tensor:
+    """The images of an IDX file: uint8 `(N, 28, 28)`, 0 is background.
+
+    Raises:
+        UserError: not gzip, not IDX images of 28x28, truncated or with trailing bytes.
+    """
+    return _read(path, (IMAGE_SIZE, IMAGE_SIZE))
+
+
+def read_labels(path: Path) -> torch.Tensor:
+    """The labels of an IDX file: uint8 `(N,)`, 0 to 9.
+
+    Raises:
+        UserError: not gzip, not IDX labels, truncated, with trailing bytes or out of range.
+    """
+    labels = _read(path, ())
+    if labels.max() >= DIGITS:
+        raise UserError(f"{path}: found label {labels.max()}, expected 0 to {DIGITS - 1}")
+    return labels
+
+
+def _read(path: Path, item_shape: tuple[int, ...]) -> torch.Tensor:
+    """Check the header, unpack no more than it announces, and let torchvision parse it."""
+    dimensions = 1 + len(item_shape)
+    header_size = 4 + 4 * dimensions
+    try:
+        with gzip.open(path) as packed, tempfile.TemporaryDirectory() as folder:
+            header = packed.read(header_size)
+            count = _check_header(path, header, item_shape)
+            expected = count * math.prod(item_shape)
+            unpacked = Path(folder, "idx")
+            found = 0
+            with unpacked.open("wb") as file:
+                file.write(header)
+                while chunk := packed.read(min(2**20, expected + 1 - found)):
+                    found += file.write(chunk)
+            if found != expected:
+                size = f"{found:,}" if found < expected else "more"
+                raise UserError(f"{path}: expected {expected:,} bytes of data, found {size}")
+            return read_sn3_pascalvincent_tensor(str(unpacked))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `dvc repro download` fetches it") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: not a whole gzip file: {error}") from None
+
+
+def _check_header(path: Path, header: bytes, item_shape: tuple[int, ...]) -> int:
+    """The number of items that the header announces."""
+    dimensions = 1 + len(item_shape)
+    if len(header) < 4 + 4 * dimensions:
+        raise UserError(f"{path}: truncated: the IDX header has only {len(header)} bytes")
+    magic, count, *shape = struct.unpack(f">{1 + dimensions}I", header)
+    expected_magic = 0x0800 + dimensions  # 8: unsigned bytes
+    if magic != expected_magic:
+        raise UserError(f"{path}: magic number {magic}, expected {expected_magic}")
+    if tuple(shape) != item_shape:
+        raise UserError(f"{path}: items of {tuple(shape)} pixels, expected {item_shape}")
+    if not 1 <= count <= MAX_ITEMS:
+        raise UserError(f"{path}: {count:,} items, expected 1 to {MAX_ITEMS:,}")
+    return count

@@ -1,0 +1,158 @@
+"""The schema of params.yaml: every section, key, type and range, and how it is read.
+
+There are no defaults here: a value that changes a result stands in params.yaml. Unknown keys
+are refused, because DVC itself would ignore a misspelt one in silence.
+"""
+
+import difflib
+import reprlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from stages.lib.errors import UserError
+
+IMAGE_SIZE = 28  # pixels, width and height
+
+
+def _block(value: object) -> object:
+    if value == "pool" or (type(value) is int and 1 <= value <= 1024):
+        return value
+    raise ValueError("should be 'pool' or a whole number of channels, 1 to 1024")
+
+
+Block = Annotated[int | Literal["pool"], PlainValidator(_block)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: immutable, no unknown keys, no type conversions, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Download(Section):
+    """Where the four IDX files come from."""
+
+    source: Literal["mnist", "sample"]
+
+
+class Preprocess(Section):
+    """How the training images are split."""
+
+    validation_size: int = Field(ge=0, le=50_000)
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Architecture(Section):
+    """What determines the network's shape; also the header of the model file."""
+
+    blocks: list[Block] = Field(min_length=1, max_length=32)
+    hidden: int | None = Field(ge=1, le=4096)
+    dropout: float = Field(ge=0, lt=1)
+
+    @field_validator("blocks")
+    @classmethod
+    def _leaves_pixels(cls, blocks: list[Block]) -> list[Block]:
+        pools = blocks.count("pool")
+        if IMAGE_SIZE >> pools == 0:
+            raise ValueError(
+                f"{pools} 'pool' entries leave nothing of {IMAGE_SIZE} pixels; at most "
+                f"{IMAGE_SIZE.bit_length() - 1} are allowed"
+            )
+        if set(blocks) == {"pool"}:
+            raise ValueError("no convolution; at least one number is needed")
+        return blocks
+
+
+class Model(Architecture):
+    """The network and the number of parameters that it may have."""
+
+    parameter_budget: int = Field(ge=1)
+
+
+class Augment(Section):
+    """How far the training images are moved, each by its own random amount."""
+
+    rotation: float = Field(ge=0, le=180)
+    translation: float = Field(ge=0, le=1)
+    interpolation: Literal["nearest", "bilinear"]
+
+
+class Train(Section):
+    """The optimizer, its schedule and the machine."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=2, le=60_000)
+    max_learning_rate: float = Field(gt=0, le=10)
+    pct_start: float = Field(gt=0, lt=1)
+    div_factor: float = Field(ge=1, le=1e6)
+    final_div_factor: float = Field(ge=1, le=1e9)
+    weight_decay: float = Field(ge=0, le=1)
+    threads: int = Field(ge=1, le=256)
+    device: Literal["cpu", "cuda", "auto"]
+
+
+class Parameters(Section):
+    """The whole of params.yaml."""
+
+    download: Download
+    preprocess: Preprocess
+    model: Model
+    augment: Augment
+    train: Train
+
+
+def read(path: Path) -> Parameters:
+    """Read and check a parameter file; values are read as DVC reads them (`1e-3` is a number).
+
+    Raises:
+        UserError: no such file, not YAML, or values that the schema refuses: one line for each,
+            with the key, what was found and what is allowed.
+    """
+    try:
+        content: object = YAML(typ="safe").load(path.read_bytes())  # pyright: ignore
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; restore it with `git checkout {path}`") from None
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path}{line}: not valid YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    try:
+        return Parameters.model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise UserError("\n".join(f"{path}: {_explain(detail)}" for detail in found[:10])) from None
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """One line for one refused value: its key, what was found, what is allowed."""
+    location = detail["loc"]
+    key = ".".join(str(part) for part in location)
+    match detail["type"]:
+        case "extra_forbidden":
+            keys = _keys(location[:-1])
+            close = difflib.get_close_matches(str(location[-1]), keys, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            return f"{key}: unknown key; {hint}allowed here: {', '.join(keys)}"
+        case "missing":
+            return f"{key}: missing; restore it from recipes/described.yaml"
+        case "value_error":
+            problem = str(detail["ctx"]["error"])  # pyright: ignore
+            return f"{key} is {reprlib.repr(detail['input'])}: {problem}"
+        case _:
+            allowed = detail["msg"].replace("Input should be", "should be")
+            return f"{key or 'the file'} is {reprlib.repr(detail['input'])}: {allowed}"
+
+
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the schema has at `location`."""
+    section: Any = Parameters
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    return list(section.model_fields)

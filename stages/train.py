@@ -1,0 +1,212 @@
+"""Train the network; the test split is not among the inputs.
+
+Reads data/prepared/{train,validation}.safetensors and `model`, `augment`, `train` of
+params.yaml. Writes models/model.safetensors, metrics/train.json and, after every epoch,
+plots/learning_curves.csv.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from tqdm import tqdm
+
+from stages.lib import files, model, parameters, splits
+from stages.lib.augment import augment
+from stages.lib.errors import UserError, exit_with
+from stages.lib.model import DigitNet
+from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Train
+from stages.lib.scores import score
+from stages.lib.splits import Split
+
+PARAMETERS = Path("params.yaml")
+PREPARED = Path("data/prepared")
+MODEL = Path("models/model.safetensors")
+METRICS = Path("metrics/train.json")
+CURVES = Path("plots/learning_curves.csv")
+
+Row = dict[str, float | None]
+
+
+def fit(
+    network: DigitNet,
+    train: Split,
+    validation: Split,
+    moves: Augment,
+    chosen: Train,
+    generator: torch.Generator,
+    after_epoch: Callable[[list[Row]], None] = lambda history: None,
+) -> list[Row]:
+    """Train `network` in place with Adam under a one-cycle learning rate.
+
+    Args:
+        network: on the device of the splits and of `generator`.
+        train: at least one batch of images.
+        validation: scored after every epoch; may be empty.
+        moves: how far training images are moved.
+        chosen: the optimizer and its schedule.
+        generator: draws the order, the moves and the dropout masks.
+        after_epoch: called with the history so far.
+
+    Returns:
+        One row per epoch: epoch (from 1), learning_rate of its last step, train_loss and
+        train_accuracy over the augmented images as they were trained on, validation_loss
+        and validation_accuracy (None without validation images).
+
+    Raises:
+        UserError: the weights are no longer finite, the last batch is too small to normalise,
+            or there are too few steps for the schedule.
+    """
+    check_size(len(train), chosen, network.architecture)
+    keep_memory()
+    network.to(memory_format=torch.channels_last)
+    steps = chosen.epochs * math.ceil(len(train) / chosen.batch_size)
+    optimizer, schedule = make_optimizer(network, chosen, steps)
+    history: list[Row] = []
+    for epoch in range(1, chosen.epochs + 1):
+        trained, rate = train_epoch(network, train, moves, chosen, optimizer, schedule, generator)
+        validated = score_split(network, validation) if len(validation) else {}
+        row: Row = {"epoch": epoch, "learning_rate": rate}
+        row |= {f"train_{name}": value for name, value in trained.items()}
+        row |= {f"validation_{name}": validated.get(name) for name in trained}
+        if not is_finite(network):
+            raise UserError(
+                f"weights are no longer finite in epoch {epoch}: training diverged; lower "
+                f"train.max_learning_rate (now {chosen.max_learning_rate}) in params.yaml"
+            )
+        history.append(row)
+        after_epoch(history)
+    return history
+
+
+def train_epoch(
+    network: DigitNet,
+    train: Split,
+    moves: Augment,
+    chosen: Train,
+    optimizer: torch.optim.Optimizer,
+    schedule: LRScheduler,
+    generator: torch.Generator,
+) -> tuple[dict[str, float], float]:
+    """Show every training image once, in random order.
+
+    Returns the scores on the way and the learning rate of the last step.
+    """
+    network.train()
+    order = torch.randperm(len(train), generator=generator, device=generator.device)
+    logits: list[torch.Tensor] = []
+    rate = math.nan
+    for indices in order.split(chosen.batch_size):
+        images, labels = train.images.index_select(0, indices), train.labels[indices]
+        images = train.normalisation(augment(images.unsqueeze(1).float(), moves, generator))
+        logits.append(train_step(network, images, labels, optimizer, generator))
+        rate = float(schedule.get_last_lr()[0])
+        schedule.step()
+    return score(torch.cat(logits), train.labels[order]), rate
+
+
+def train_step(
+    network: DigitNet,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """One step of the optimizer; returns the logits that led to it."""
+    optimizer.zero_grad()
+    logits = network(images, generator)
+    F.cross_entropy(logits, labels.long()).backward()
+    optimizer.step()
+    return logits.detach()
+
+
+def score_split(network: DigitNet, split: Split) -> dict[str, float]:
+    """The scores of the network in evaluation mode."""
+    return score(model.predict(network, split.images, split.normalisation), split.labels)
+
+
+def make_optimizer(
+    network: DigitNet, chosen: Train, steps: int
+) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    """Adam and its one-cycle schedule, which sets the learning rate and the first beta."""
+    optimizer = torch.optim.Adam(network.parameters(), weight_decay=chosen.weight_decay, fused=True)
+    return optimizer, OneCycleLR(
+        optimizer,
+        max_lr=chosen.max_learning_rate,
+        total_steps=steps,
+        pct_start=chosen.pct_start,
+        div_factor=chosen.div_factor,
+        final_div_factor=chosen.final_div_factor,
+    )
+
+
+def is_finite(network: DigitNet) -> bool:
+    """Whether no weight and no running statistic is infinite or not a number."""
+    return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
+
+
+def check_size(images: int, chosen: Train, architecture: Architecture) -> None:
+    """Refuse what BatchNorm or the schedule cannot work with.
+
+    Raises:
+        UserError: the last batch is a single image, or warm-up is a single step.
+    """
+    pixels = IMAGE_SIZE >> architecture.blocks.count("pool")
+    if images % chosen.batch_size == 1 and pixels == 1:
+        raise UserError(
+            f"params.yaml: train.batch_size is {chosen.batch_size}: of {images:,} training "
+            "images it leaves a last batch of one, and model.blocks pools it to a single pixel, "
+            "which BatchNorm cannot use; change it by one"
+        )
+    steps = chosen.epochs * math.ceil(images / chosen.batch_size)
+    if chosen.pct_start * steps <= 1:
+        raise UserError(
+            f"params.yaml: train.pct_start is {chosen.pct_start}: of {steps} steps in all, more "
+            "than one must be warm-up; raise it, or train.epochs, or lower train.batch_size"
+        )
+
+
+def keep_memory() -> None:
+    """Make glibc keep freed memory from step to step: 10 page faults a step instead of 1,300.
+
+    Freeing one large block raises the sizes from which malloc returns memory to the system.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
+def main() -> None:
+    chosen = parameters.read(PARAMETERS)
+    count = model.check_budget(chosen.model)
+    device = model.pick_device(chosen.train.device)
+    torch.set_num_threads(chosen.train.threads)
+
+    train = splits.load(PREPARED / "train.safetensors").to(device)
+    validation = splits.load(PREPARED / "validation.safetensors").to(device)
+
+    generator = torch.Generator(device).manual_seed(chosen.train.seed)
+    shape = chosen.model
+    with device:
+        network = DigitNet(shape.blocks, shape.hidden, shape.dropout, generator)
+    with tqdm(total=chosen.train.epochs, unit="epoch", disable=None) as bar:
+
+        def after_epoch(history: list[Row]) -> None:
+            files.write(
+                CURVES, pd.DataFrame(history).to_csv(index=False, float_format="%.6g").encode()
+            )
+            bar.update()
+
+        history = fit(
+            network, train, validation, chosen.augment, chosen.train, generator, after_epoch
+        )
+
+    model.save(MODEL, network, train.normalisation)
+    last = {name: value for name, value in history[-1].items() if value is not None}
+    files.write_json(METRICS, {"parameters": count, **last})
+
+
+if __name__ == "__main__":
+    exit_with(main)

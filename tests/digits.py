@@ -1,0 +1,47 @@
+"""Digits drawn by the tests, and the IDX files that carry them."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from stages.download import encode_idx
+from stages.lib import files
+from stages.lib.splits import Normalisation, Split
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def draw(count: int, seed: int) -> tuple[Pixels, Pixels]:
+    """`count` printed digits of 28x28, as many of each, at random places and sizes."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    random.shuffle(labels)
+    images = np.zeros((count, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        canvas = Image.new("L", (28, 28))
+        place = (7 + int(random.integers(-2, 3)), 2 + int(random.integers(-2, 3)))
+        font = ImageFont.load_default(size=int(random.integers(19, 25)))
+        ImageDraw.Draw(canvas).text(place, str(label), fill=255, font=font)
+        image[:] = np.asarray(canvas)
+    return images, labels
+
+
+def split(count: int, seed: int = 0) -> Split:
+    """A split of drawn digits."""
+    images, labels = draw(count, seed)
+    return Split(
+        torch.from_numpy(images), torch.from_numpy(labels), Normalisation(mean=0.1, std=0.3)
+    )
+
+
+def write_idx(folder: Path, train: int = 600, test: int = 100) -> dict[str, str]:
+    """Write the four IDX files of drawn digits into `folder`; returns name -> sha256."""
+    for prefix, count, seed in (("train", train, 1), ("t10k", test, 2)):
+        images, labels = draw(count, seed)
+        files.write(folder / f"{prefix}-images-idx3-ubyte.gz", encode_idx(images))
+        files.write(folder / f"{prefix}-labels-idx1-ubyte.gz", encode_idx(labels))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

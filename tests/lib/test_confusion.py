@@ -1,0 +1,50 @@
+"""Properties of the confusion table and the interval."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.lib.confusion import confusion, per_digit, wilson_interval
+
+DIGITS = st.lists(st.integers(0, 9), min_size=1, max_size=200)
+
+
+@given(DIGITS, st.randoms(use_true_random=False))
+def test_counts_add_up(labels: list[int], random: object) -> None:
+    predicted = labels.copy()
+    random.shuffle(predicted)  # type: ignore[attr-defined]
+    table = confusion(torch.tensor(predicted), torch.tensor(labels, dtype=torch.uint8))
+    assert len(table) == 100
+    assert table["count"].sum() == len(labels)
+    for digit in range(10):
+        assert table[table["actual"] == digit]["count"].sum() == labels.count(digit)
+        assert table[table["predicted"] == digit]["count"].sum() == predicted.count(digit)
+    digits = per_digit(table)
+    wrong = sum(a != b for a, b in zip(labels, predicted, strict=True))
+    assert digits["errors"].sum() == wrong
+    assert digits["examples"].sum() == len(labels)
+    assert digits["recall"].between(0, 1).all()
+
+
+def test_rows_name_the_actual_digit_first() -> None:
+    table = confusion(torch.tensor([7]), torch.tensor([1], dtype=torch.uint8))
+    row = table[table["count"] == 1].iloc[0]
+    assert (row["actual"], row["predicted"]) == (1, 7)
+
+
+def test_a_digit_without_examples_is_left_out() -> None:
+    table = confusion(torch.tensor([3, 3]), torch.tensor([3, 4], dtype=torch.uint8))
+    assert per_digit(table)["digit"].tolist() == [3, 4]
+    assert per_digit(table)["recall"].tolist() == [1.0, 0.0]
+
+
+def test_wilson_interval_of_a_published_example() -> None:
+    # 81 of 263, Newcombe (1998), Statistics in Medicine 17, table I: 0.2553 to 0.3662
+    low, high = wilson_interval(81, 263)
+    assert round(low, 4) == 0.2553
+    assert round(high, 4) == 0.3662
+
+
+def test_wilson_interval_stays_within_the_possible() -> None:
+    assert wilson_interval(10, 10)[1] == 1
+    assert wilson_interval(0, 10)[0] == 0

@@ -1,0 +1,48 @@
+"""Files appear whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from stages.lib import files
+
+
+def test_it_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "new/folder/file"
+    files.write(path, b"one")
+    files.write(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_the_mode_is_that_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    files.write(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    files.write(path, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_json_is_rounded_and_finite(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    files.write_json(path, {"loss": 1 / 3, "count": 7, "recall": {"0": 1.0}})
+    assert json.loads(path.read_text()) == {"loss": 0.333333, "count": 7, "recall": {"0": 1.0}}
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(path, {"loss": float("nan")})
+    assert json.loads(path.read_text())["count"] == 7

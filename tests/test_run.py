@@ -1,0 +1,63 @@
+"""`make run` and what it says."""
+
+import json
+import sys
+
+import yaml
+
+from tests.project import Project
+
+
+def test_without_a_network_it_runs_the_sample_and_says_so(project: Project) -> None:
+    project.change("train", epochs=1)
+    before = (project.path / "params.yaml").read_text()
+    (project.path / "data/raw/train-images-idx3-ubyte.gz").unlink()
+    output = project.run(sys.executable, "run.py", MNIST_MIRROR="")
+    lines = output.splitlines()
+    assert lines[0].startswith("MNIST cannot be fetched: no public mirror delivers it")
+    assert "built-in sample of 5,000 digits" in lines[1]
+    metrics = json.loads(project.read("metrics/evaluate.json"))
+    assert (metrics["dataset"], metrics["examples"]) == ("sample", 1000)
+    assert lines[-3].startswith("This was the built-in sample, not MNIST:")
+    assert f"{100 * metrics['accuracy']:.2f} % of 1,000 test images right" in lines[-3]
+    assert "MNIST_MIRROR" in lines[-1]
+    after = (project.path / "params.yaml").read_text()
+    differing = [
+        (old.split("#")[0].split(), new.split("#")[0].split())
+        for old, new in zip(before.splitlines(), after.splitlines(), strict=True)
+        if old != new
+    ]
+    assert differing == [
+        (["source:", "mnist"], ["source:", "sample"]),
+        (["validation_size:", "100"], ["validation_size:", "500"]),
+    ]
+    lock = yaml.safe_load(project.read("dvc.lock"))["stages"]["download"]
+    assert lock["params"]["params.yaml"]["download"] == {"source": "sample"}
+
+
+def test_with_a_mirror_it_reproduces_what_is_asked_for(project: Project) -> None:
+    before = project.read("params.yaml")
+    output = project.run(sys.executable, "run.py")
+    assert project.read("params.yaml") == before
+    assert output.splitlines()[-1].startswith("mnist: ")
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_a_mirror_that_fails_is_not_replaced_by_the_sample(project: Project) -> None:
+    (project.path / "data/raw/train-images-idx3-ubyte.gz").unlink()
+    before = project.read("params.yaml")
+    output = project.run(sys.executable, "run.py", MNIST_MIRROR="/nowhere", fails=True)
+    assert "/nowhere: cannot read" in output
+    assert "Traceback" not in output
+    assert project.read("params.yaml") == before
+
+
+def test_repro_never_switches(project: Project) -> None:
+    (project.path / "data/raw/train-images-idx3-ubyte.gz").unlink()
+    (project.path / "dvc.lock").unlink()
+    before = project.read("params.yaml")
+    output = project.dvc("repro", fails=True, MNIST_MIRROR="")
+    assert output.count("no mirror delivered") == 1
+    assert "download.source to sample" in output
+    assert "Traceback" not in output
+    assert project.read("params.yaml") == before
