@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.project import ROOT
 
@@ -61,3 +62,12 @@ def test_the_promised_packages_are_locked(package: str) -> None:
 def test_every_file_fits_one_sitting() -> None:
     for path in (ROOT / "stages").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 220, path
+
+
+def test_described_and_default_parameters_differ_in_the_validation_split_alone() -> None:
+    described, default = (
+        yaml.safe_load(committed(name)) for name in ("recipes/described.yaml", "params.yaml")
+    )
+    assert default["preprocess"].pop("validation_size") == 5000
+    assert described["preprocess"].pop("validation_size") == 0
+    assert default == described
