@@ -1,0 +1,49 @@
+"""The README says what the files say."""
+
+import json
+import re
+import subprocess
+
+from tests.project import ROOT
+from tests.test_repository import committed
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_result_is_that_of_the_metrics() -> None:
+    metrics = json.loads(committed("metrics/evaluate.json"))
+    low, high = (100 * metrics[f"accuracy_{end}"] for end in ("low", "high"))
+    stated = " ".join(README.split())
+    assert f"**{100 * metrics['accuracy']:.2f} % of the {metrics['examples']:,} test" in stated
+    assert f"95 % interval {low:.2f} to {high:.2f} %" in stated
+    assert f"{metrics['parameters']:,} parameters" in stated
+
+
+def test_every_make_target_exists_and_is_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert {"setup", "run", "repro", "test", "lint", "plots"} <= targets
+    assert set(re.findall(r"`?\bmake ([a-z-]+)`", README)) <= targets
+    assert set(re.search(r"\.PHONY: (.*)", makefile)[1].split()) == targets
+
+
+def test_every_path_exists() -> None:
+    made = ("dvc_plots/", "data/", "models/", ".venv/")
+    for path in re.findall(r"[`(]((?:\.?\w[\w.-]*/)+[\w.-]*)[`)]", README):
+        assert path.startswith(made) or (ROOT / path).exists(), path
+
+
+def test_error_messages_are_those_of_the_code() -> None:
+    table = README.partition("## When something goes wrong")[2]
+    code = "".join(path.read_text() for path in (ROOT / "stages").rglob("*.py"))
+    code += (ROOT / "Makefile").read_text()
+    for phrase in ("no mirror delivered", "has no torch", "cannot make .venv", "training diverged"):
+        assert phrase in table
+        assert phrase in code
+
+
+def test_the_ci_script_calls_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    assert "\nmake test\n" in script
+    assert "make test " in README
+    subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
