@@ -14,6 +14,7 @@ from tests.project import Project
 STAGES = ["check", "download", "preprocess", "train", "evaluate"]
 MODEL = "models/model.safetensors"
 KEPT = [
+    "data/checked",
     "data/prepared/train.safetensors",
     MODEL,
     "metrics/evaluate.json",
