@@ -7,10 +7,10 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test lint plots lock
+.PHONY: help setup run repro test lint plots bench bench-quick lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/installed ## make .venv and install the locked packages
 
@@ -30,6 +30,12 @@ lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages
 
 plots: .venv/installed ## draw the plots into dvc_plots/index.html
 	@$(PYTHON) -m dvc plots show
+
+bench: repro ## measure speed and memory side by side into benchmarks/results.md
+	@$(PYTHON) -m benchmarks.bench
+
+bench-quick: .venv/installed ## the same on few images, printed only (CI runs it for its exit code)
+	@$(PYTHON) -m benchmarks.bench --quick
 
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

@@ -1,0 +1,1 @@
+"""Side-by-side timings: `make bench-quick` prints them, `make bench` writes results.md."""
