@@ -50,7 +50,9 @@ def main() -> None:
 
     # Ctrl-C reaches dvc and its stage by themselves: wait for them to end in order
     signal.signal(signal.SIGINT, lambda *_: None)
-    repro = subprocess.run([sys.executable, "-m", "dvc", "repro"])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [sys.executable, "-m", "dvc", "repro"]
+    repro = subprocess.run(command, env=os.environ | {"PATH": path})
     if repro.returncode:
         sys.exit(repro.returncode)
 
