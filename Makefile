@@ -34,7 +34,7 @@ plots: .venv/installed ## draw the plots into dvc_plots/index.html
 bench: repro ## measure speed and memory side by side into benchmarks/results.md
 	@$(PYTHON) -m benchmarks.bench
 
-bench-quick: .venv/installed ## the same on few images, printed only (CI runs it for its exit code)
+bench-quick: .venv/installed ## the same on few images, printed only
 	@$(PYTHON) -m benchmarks.bench --quick
 
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again

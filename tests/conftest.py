@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+
+# isort: off
+import stages  # noqa: F401  sets the numeric environment before torch is imported
 import torch
 
-import stages  # noqa: F401  sets the numeric environment before torch is imported
+# isort: on
 from tests.project import Project, make_project
 
 

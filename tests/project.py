@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ class Project:
     path: Path
     mirror: Path
     first_run: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """Run a command to its end; returns what it printed, on both streams."""
