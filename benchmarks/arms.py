@@ -83,17 +83,17 @@ def _plain(dataset: str, images: int, epochs: int, workers: int) -> Measurement:
         pixels, labels = file.get_tensor("images"), file.get_tensor("labels")
 
     def run(images: int, epochs: int) -> None:
-        count = min(images, len(labels))
-        script.train(getattr(script, dataset)(pixels[:count], labels[:count]), epochs, workers)
+        kept = _sized(pixels, images), _sized(labels, images)
+        script.train(getattr(script, dataset)(*kept), epochs, workers)
 
     return _timed(run, images, epochs)
 
 
 def matmul(size: int, repeats: int) -> Measurement:
     """Seconds of the fastest float32 matrix product of `size`, on the threads of training."""
+    import stages  # noqa: F401, I001  sets the numeric environment before torch is imported
     import torch
 
-    import stages  # noqa: F401  sets the numeric environment before torch is imported
     from stages.lib import parameters
 
     torch.set_num_threads(parameters.read(RECIPE).train.threads)
@@ -147,10 +147,14 @@ def _part(split, images: int):
     """The split cut or repeated to `images` images."""
     from stages.lib.splits import Split
 
-    repeats = -(-images // len(split)) if images else 1
-    pixels = split.images.repeat(repeats, 1, 1) if repeats > 1 else split.images
-    labels = split.labels.repeat(repeats) if repeats > 1 else split.labels
-    return Split(pixels[:images], labels[:images], split.normalisation)
+    return Split(_sized(split.images, images), _sized(split.labels, images), split.normalisation)
+
+
+def _sized(rows, count: int):
+    """A tensor cut or repeated to `count` rows."""
+    if count > len(rows):
+        rows = rows.repeat(-(-count // len(rows)), *[1] * (rows.dim() - 1))
+    return rows[:count]
 
 
 def _network(blocks: str, generator):

@@ -270,7 +270,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     images, repeats = (5_120, 2) if quick else (IMAGES, 5)
     parts = [
-        "# Benchmarks\n\nWritten by `make bench`; the machine was not used for anything else. "
+        "# Benchmarks\n\nWritten by `make bench`, which wants a machine that does nothing else. "
         f"Each figure is of {repeats} repeats, each in a process of its own, taking turns.",
         machine(),
         against_others(images, repeats),
