@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from tqdm import tqdm
 
 from stages.lib import files, model, parameters, splits
-from stages.lib.augment import augment
+from stages.lib.augment import batches
 from stages.lib.errors import UserError, exit_with
 from stages.lib.model import DigitNet
 from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Train
@@ -62,7 +62,7 @@ def fit(
             or there are too few steps for the schedule.
     """
     check_size(len(train), chosen, network.architecture)
-    keep_memory()
+    prepare_processor()
     network.to(memory_format=torch.channels_last)
     steps = chosen.epochs * math.ceil(len(train) / chosen.batch_size)
     optimizer, schedule = make_optimizer(network, chosen, steps)
@@ -97,16 +97,15 @@ def train_epoch(
     Returns the scores on the way and the learning rate of the last step.
     """
     network.train()
-    order = torch.randperm(len(train), generator=generator, device=generator.device)
     logits: list[torch.Tensor] = []
+    answers: list[torch.Tensor] = []
     rate = math.nan
-    for indices in order.split(chosen.batch_size):
-        images, labels = train.images.index_select(0, indices), train.labels[indices]
-        images = train.normalisation(augment(images.unsqueeze(1).float(), moves, generator))
+    for images, labels in batches(train, chosen.batch_size, moves, generator):
         logits.append(train_step(network, images, labels, optimizer, generator))
+        answers.append(labels)
         rate = float(schedule.get_last_lr()[0])
         schedule.step()
-    return score(torch.cat(logits), train.labels[order]), rate
+    return score(torch.cat(logits), torch.cat(answers)), rate
 
 
 def train_step(
@@ -170,11 +169,14 @@ def check_size(images: int, chosen: Train, architecture: Architecture) -> None:
         )
 
 
-def keep_memory() -> None:
-    """Make glibc keep freed memory from step to step: 10 page faults a step instead of 1,300.
+def prepare_processor() -> None:
+    """Run on one thread, and make glibc keep freed memory from step to step.
 
-    Freeing one large block raises the sizes from which malloc returns memory to the system.
+    More threads would change bits; convolutions take two where they do not (see lib/fused.py).
+    Freeing one large block raises the sizes from which malloc returns memory to the system: 10
+    page faults a step instead of 1,300.
     """
+    torch.set_num_threads(1)
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
@@ -182,7 +184,6 @@ def main() -> None:
     chosen = parameters.read(PARAMETERS)
     count = model.check_budget(chosen.model)
     device = model.pick_device(chosen.train.device)
-    torch.set_num_threads(chosen.train.threads)
 
     train = splits.load(PREPARED / "train.safetensors").to(device)
     validation = splits.load(PREPARED / "validation.safetensors").to(device)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "preprocess": {"validation_size": 100},
     "model": {"blocks": [4, "pool", 4, "pool"], "hidden": None},
-    "train": {"epochs": 2, "batch_size": 50, "threads": 1},
+    "train": {"epochs": 2, "batch_size": 50},
 }
 
 

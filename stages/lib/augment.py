@@ -1,9 +1,35 @@
 """Random moves of digits, each image by its own amount."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 
 from stages.lib.parameters import Augment
+from stages.lib.splits import Split
+
+AT_ONCE = 1024  # images that are moved together: half the time of moving 128 at a time
+
+
+def batches(
+    split: Split, size: int, strength: Augment, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Every image of a split once, in random order, moved and normalised.
+
+    Args:
+        split: on the device of `generator`.
+        size: images per batch; the last batch holds what is left.
+        strength: how far to move them.
+        generator: draws the order and the moves.
+
+    Yields:
+        images float32 `(size, 1, H, W)` and their labels uint8 `(size,)`.
+    """
+    order = torch.randperm(len(split), generator=generator, device=generator.device)
+    for indices in order.split(size * max(1, AT_ONCE // size)):
+        images = split.images.index_select(0, indices).unsqueeze(1).float()
+        images = split.normalisation(augment(images, strength, generator))
+        yield from zip(images.split(size), split.labels[indices].split(size), strict=True)
 
 
 def augment(images: torch.Tensor, strength: Augment, generator: torch.Generator) -> torch.Tensor:

@@ -1,33 +1,41 @@
-"""Convolution, BatchNorm, max-pooling and ReLU as one differentiable step, for training on a CPU.
+"""Convolution, BatchNorm, ReLU and max-pooling as one differentiable step, for training on a CPU.
 
-The same function and gradients as the four layers of torch one after the other, in fewer
+The same function and gradients as the layers of torch one after the other, in fewer
 passes over memory; tests/lib/test_fused.py compares them, benchmarks/notes.md has the times.
+Convolutions are torch's; the rest is in kernels.py.
 """
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-aten = torch.ops.aten
+# What OMP_NUM_THREADS says, or the cores that this process may use. Convolutions alone run on
+# more than one thread: they gain most, and few meetings of threads are safe on a busy machine.
+THREADS = min(2, torch.get_num_threads())
 
 
-def conv_norm_pool(images: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """`relu(max_pool2d(norm(conv(images)), 2))` in training mode, running statistics included.
+def conv_norm_relu(images: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d, pool: bool) -> Tensor:
+    """`relu(norm(conv(images)))` in training mode, running statistics included.
 
     Args:
         images: floating point `(N, C, H, W)`, fastest in channels_last.
         conv: 3x3 with padding 1 and a bias, its weights in channels_last.
         norm: with running statistics and a momentum.
+        pool: whether `max_pool2d(..., 2)` follows.
 
     Returns:
-        `(N, K, H // 2, W // 2)`, channels_last.
+        `(N, K, H, W)` or `(N, K, H // 2, W // 2)`, channels_last; the same bits whatever the
+        number of threads.
     """
     output: Tensor
-    output, mean, variance = _ConvNormPool.apply(  # pyright: ignore
-        images, conv.weight, conv.bias, norm.weight, norm.bias, norm.eps
+    output, mean, variance = _ConvNormRelu.apply(  # pyright: ignore
+        images, conv.weight, conv.bias, norm.weight, norm.bias, norm.eps, pool
     )
     count = images.numel() // images.shape[1]
     with torch.no_grad():
@@ -40,15 +48,8 @@ def conv_norm_pool(images: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Ten
     return output
 
 
-class _ConvNormPool(Function):
-    """The step itself; returns the output and the batch's mean and biased variance by channel.
-
-    Three exact rewrites save the time. BatchNorm is monotone in each channel if gamma >= 0, so
-    it can follow the pool, where it has a quarter of the work; a negative gamma is made
-    positive by turning the sign of the channel's filter. Its gradient is affine in the
-    convolution's output everywhere, plus the pooled gradient at the maxima. And a bias before
-    BatchNorm moves nothing but the mean, so that its gradient is zero.
-    """
+class _ConvNormRelu(Function):
+    """The step itself; returns the output and the batch's mean and biased variance by channel."""
 
     @staticmethod
     def forward(  # pyright: ignore
@@ -59,69 +60,96 @@ class _ConvNormPool(Function):
         gamma: Tensor,
         beta: Tensor,
         eps: float,
+        pool: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        sign = torch.ones_like(gamma).copysign_(gamma)
-        filters = filters * sign.view(-1, 1, 1, 1)
-        y = F.conv2d(images, filters, padding=1).contiguous(memory_format=torch.channels_last)
-        mean, variance = _statistics(y)
-        inverse = (variance + eps).rsqrt_()
-        scale = gamma * sign * inverse
-        pooled, index = aten.max_pool2d_with_indices(y, [2, 2])
-        output = _affine(pooled, scale, beta - mean * scale).relu_()
-        ctx.save_for_backward(images, filters, sign, y, pooled, index, output, mean, inverse, scale)
+        from stages.lib import kernels  # Numba takes half a second that only training needs
+
+        (convolved,) = _fastest(_convolve, images, filters)
+        y = _rows(convolved)
+        output, *found = kernels.forward(y, gamma.numpy(), beta.numpy(), eps, pool)
+        ctx.y, ctx.eps, ctx.found = y, eps, (output, *found)
+        ctx.save_for_backward(images, filters, gamma)
         ctx.set_materialize_grads(False)
-        batch_mean = torch.addcmul(bias, mean, sign)
-        ctx.mark_non_differentiable(batch_mean, variance)
-        return output, batch_mean, variance
+        *_, mean, variance = map(torch.from_numpy, found)
+        mean = mean + bias  # which BatchNorm takes away again
+        ctx.mark_non_differentiable(mean, variance)
+        return _images(output, len(gamma)), mean, variance
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        images, filters, sign, y, pooled, index, output, mean, inverse, scale = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        grad = aten.threshold_backward(grad, output, 0)
-        grad_beta = _pixels(grad).sum(0)
-        grad_gamma = ((_pixels(grad) * _pixels(pooled)).sum(0) - mean * grad_beta) * inverse
-        share = scale / (y.numel() // y.shape[1])
-        slope = -share * inverse * grad_gamma
-        grad_y = _affine(y, slope, -share * grad_beta - slope * mean)
-        grad_y += aten.max_pool2d_with_indices_backward(
-            _affine(grad, scale, torch.zeros_like(scale)),
-            y, [2, 2], [2, 2], [0, 0], [1, 1], False, index,
-        )  # fmt: skip
-        wanted = [ctx.needs_input_grad[0], True, False]
-        grad_images, grad_filters, _no_bias = aten.convolution_backward(
-            grad_y, images, filters, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, wanted
+        from stages.lib import kernels
+
+        images, filters, gamma = ctx.saved_tensors
+        grad_y, grad_gamma, grad_beta = kernels.backward(
+            _rows(grad), ctx.y, gamma.numpy(), ctx.eps, *ctx.found
         )
-        grad_filters *= sign.view(-1, 1, 1, 1)
-        return grad_images, grad_filters, torch.zeros_like(sign), grad_gamma * sign, grad_beta, None
+        grad_y = _images(grad_y, len(grad_gamma))
+        gradients = _gradients if ctx.needs_input_grad[0] else _gradient_by_filters
+        grad_images, grad_filters = _fastest(gradients, grad_y, images, filters)
+        grad_gamma, grad_beta = torch.from_numpy(grad_gamma), torch.from_numpy(grad_beta)
+        # a bias before BatchNorm moves nothing but the mean: its gradient is zero
+        grad_bias = torch.zeros_like(grad_beta)
+        return grad_images, grad_filters, grad_bias, grad_gamma, grad_beta, None, None
 
 
-def _statistics(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance by channel: of every column of pixels first, then of all.
+def _convolve(images: Tensor, filters: Tensor) -> tuple[Tensor]:
+    return (F.conv2d(images, filters, padding=1),)
 
-    Long rows are five times as fast as torch's own pass over channels_last, and rounding errors
-    grow with the logarithm of the rows only.
+
+def _gradients(
+    grad: Tensor, images: Tensor, filters: Tensor, by_images: bool = True
+) -> tuple[Tensor | None, Tensor]:
+    """The gradients of `_convolve` by images, if wanted, and by filters."""
+    return torch.ops.aten.convolution_backward(
+        grad, images, filters, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
+        [by_images, True, False],
+    )[:2]  # fmt: skip
+
+
+def _gradient_by_filters(grad: Tensor, images: Tensor, filters: Tensor) -> tuple[None, Tensor]:
+    return None, _gradients(grad, images, filters, by_images=False)[1]
+
+
+Operation = Callable[..., tuple[Any, ...]]  # of tensors, or None
+Layout = tuple[torch.Size, tuple[int, ...]]
+
+
+def _fastest(operation: Operation, *inputs: Tensor) -> tuple[Any, ...]:
+    """The operation on as many threads as leave its bits alone."""
+    layouts = tuple((each.shape, each.stride()) for each in inputs)
+    return _on(_safe_threads(operation, layouts, inputs[0].dtype), operation, inputs)
+
+
+@cache
+def _safe_threads(operation: Operation, layouts: tuple[Layout, ...], dtype: torch.dtype) -> int:
+    """THREADS, if they give the operation the same bits as one thread, or else 1.
+
+    Found out on random numbers. With few channels or an odd number of blocks of channels,
+    threads share the sum over the batch in a weight gradient, which rounds differently.
     """
-    shape = y.shape[3], y.shape[1]
-    means, variances = torch.batch_norm_update_stats(_rows(y), None, None, 0.0)
-    means, variances = means.view(shape), variances.view(shape)
-    mean = means.mean(0)
-    return mean, variances.add((means - mean).square_()).mean(0)
+    generator = torch.Generator().manual_seed(0)
+    inputs = tuple(
+        torch.empty_strided(*layout, dtype=dtype).normal_(generator=generator) for layout in layouts
+    )
+    one, more = _on(1, operation, inputs), _on(THREADS, operation, inputs)
+    same = (a is b or torch.equal(a, b) for a, b in zip(one, more, strict=True))
+    return THREADS if all(same) else 1
 
 
-def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """`x * scale + shift` by channel, along rows, which are longer vectors than channels."""
-    count, channels, height, width = x.shape
-    scale, shift = (each.expand(width, channels).reshape(-1) for each in (scale, shift))
-    rows = torch.addcmul(shift, _rows(x), scale)
-    return rows.view(count, height, width, channels).permute(0, 3, 1, 2)
+def _on(threads: int, operation: Operation, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return operation(*inputs)
+    finally:
+        torch.set_num_threads(before)
 
 
-def _pixels(x: Tensor) -> Tensor:
-    """A channels_last `(N, C, H, W)` seen as `(N H W, C)`."""
-    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+def _rows(x: Tensor) -> np.ndarray[Any, Any]:
+    """`(N, C, H, W)` as `(N, H, W C)`; shares memory if it is channels_last."""
+    return x.detach().permute(0, 2, 3, 1).contiguous().flatten(2).numpy()
 
 
-def _rows(x: Tensor) -> Tensor:
-    """A channels_last `(N, C, H, W)` seen as `(N H, W C)`."""
-    return x.permute(0, 2, 3, 1).view(-1, x.shape[3] * x.shape[1])
+def _images(rows: np.ndarray[Any, Any], channels: int) -> Tensor:
+    """`(N, H, W C)` as a channels_last `(N, C, H, W)` that shares its memory."""
+    return torch.from_numpy(rows).unflatten(2, (-1, channels)).permute(0, 3, 1, 2)

@@ -93,7 +93,6 @@ class Train(Section):
     div_factor: float = Field(ge=1, le=1e6)
     final_div_factor: float = Field(ge=1, le=1e9)
     weight_decay: float = Field(ge=0, le=1)
-    threads: int = Field(ge=1, le=256)
     device: Literal["cpu", "cuda", "auto"]
 
 

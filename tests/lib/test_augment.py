@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine, rotate
 
-from stages.lib.augment import augment
+from stages.lib.augment import augment, batches
 from stages.lib.parameters import Augment
 from tests import digits
 
@@ -89,3 +89,28 @@ def test_angles_fill_the_range_evenly() -> None:
     assert 28 < angles.max() < 31
     assert -31 < angles.min() < -28
     assert abs(angles.mean()) < 3
+
+
+@pytest.mark.parametrize(("count", "size"), [(300, 64), (2100, 100), (1500, 1200)])
+def test_batches_show_every_image_once_with_its_label(count: int, size: int) -> None:
+    split = digits.split(count)
+    found = list(batches(split, size, NONE, seeded()))
+    sizes = [len(labels) for _, labels in found]
+    assert sizes[:-1] == [size] * (len(sizes) - 1)
+    assert sum(sizes) == count
+    plain = split.normalisation(split.images.unsqueeze(1))
+    shown = torch.cat([images for images, _ in found])
+    labels = torch.cat([labels for _, labels in found])
+
+    def pairs(images: torch.Tensor, labels: torch.Tensor) -> list[tuple[bytes, int]]:
+        return sorted(zip((i.numpy().tobytes() for i in images), labels.tolist(), strict=True))
+
+    assert pairs(shown, labels) == pairs(plain, split.labels)
+    assert not torch.equal(shown, plain), "in random order"
+
+
+def test_batches_move_their_images() -> None:
+    split = digits.split(64)
+    moved = torch.cat([images for images, _ in batches(split, 64, SMOOTH, seeded())])
+    still = torch.cat([images for images, _ in batches(split, 64, NONE, seeded())])
+    assert not torch.equal(moved, still)

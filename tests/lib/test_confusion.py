@@ -1,8 +1,10 @@
 """Properties of the confusion table and the interval."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from stages.lib.confusion import confusion, per_digit, wilson_interval
 
@@ -45,6 +47,8 @@ def test_wilson_interval_of_a_published_example() -> None:
     assert round(high, 4) == 0.3662
 
 
-def test_wilson_interval_stays_within_the_possible() -> None:
-    assert wilson_interval(10, 10)[1] == 1
-    assert wilson_interval(0, 10)[0] == 0
+@given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_is_that_of_scipy(counts: tuple[int, int]) -> None:
+    theirs = binomtest(*counts).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(*counts) == pytest.approx(tuple(theirs), abs=1e-12)
+    assert 0 <= wilson_interval(*counts)[0] <= wilson_interval(*counts)[1] <= 1
