@@ -37,7 +37,7 @@ def ours(images: int, epochs: int, blocks: str = DESCRIBED) -> Measurement:
 def floor(images: int, epochs: int) -> Measurement:
     """The same steps of the optimizer on batches that are in memory, and nothing else."""
     from stages.lib.augment import augment
-    from stages.train import keep_memory, make_optimizer, train_step
+    from stages.train import make_optimizer, prepare_processor, train_step
 
     train, chosen, generator = _inputs(images)
     batches = []
@@ -52,7 +52,7 @@ def floor(images: int, epochs: int) -> Measurement:
     def run(images: int, epochs: int) -> None:
         import torch
 
-        keep_memory()
+        prepare_processor()
         network = _network(DESCRIBED, generator).train().to(memory_format=torch.channels_last)
         shown = batches[: -(-images // chosen.train.batch_size)]
         optimizer, schedule = make_optimizer(network, chosen.train, epochs * len(shown))
@@ -90,13 +90,13 @@ def _plain(dataset: str, images: int, epochs: int, workers: int) -> Measurement:
 
 
 def matmul(size: int, repeats: int) -> Measurement:
-    """Seconds of the fastest float32 matrix product of `size`, on the threads of training."""
+    """Seconds of the fastest float32 matrix product of `size`, on the threads of convolutions."""
     import stages  # noqa: F401, I001  sets the numeric environment before torch is imported
     import torch
 
-    from stages.lib import parameters
+    from stages.lib.fused import THREADS
 
-    torch.set_num_threads(parameters.read(RECIPE).train.threads)
+    torch.set_num_threads(THREADS)
     left, right = torch.ones(size, size), torch.ones(size, size)
     times = []
     for _ in range(repeats):
@@ -138,7 +138,6 @@ def _inputs(images: int):
     from stages.lib import parameters, splits
 
     chosen = parameters.read(RECIPE)
-    torch.set_num_threads(chosen.train.threads)
     generator = torch.Generator().manual_seed(0)
     return _part(splits.load(TRAIN), images), chosen, generator
 

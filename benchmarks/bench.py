@@ -6,108 +6,19 @@ nothing.
 """
 
 import argparse
-import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from tqdm import tqdm
+from benchmarks.measure import ROOT, arm, machine, median, run, spread, table, take_turns
 
-from stages.lib import parameters
-
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results.md"
 IMAGES = 60_000
-BATCH = 128
 BUSY = "while True: pass"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One process: what it printed, its wall time and its peak memory."""
-
-    printed: dict[str, float]
-    wall: float  # seconds
-    peak: float  # MB
-
-    @property
-    def seconds(self) -> float:
-        """What the arm timed itself, or else the wall time."""
-        return self.printed.get("seconds", self.wall)
-
-
-def run(*command: str, cwd: Path = ROOT) -> Run:
-    """Run python with these arguments to its end.
-
-    Raises:
-        RuntimeError: it failed; with what it wrote to stderr.
-    """
-    begun = time.perf_counter()
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-        output = process.stdout.read()  # type: ignore[union-attr]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - begun
-        if process.returncode:
-            errors.seek(0)
-            raise RuntimeError(f"{' '.join(command)}: {errors.read().decode()}")
-    last = output.splitlines()[-1] if output.strip() else b""
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss
-    return Run(json.loads(last) if last.startswith(b"{") else {}, wall, usage.ru_maxrss / unit)
-
-
-def arm(name: str, images: int, epochs: int, *rest: str) -> tuple[str, ...]:
-    """The command of one arm."""
-    return ("-m", "benchmarks.arms", name, str(images), str(epochs), *rest)
-
-
-def take_turns(
-    arms: dict[str, tuple[str, ...]], repeats: int, cwd: Path = ROOT
-) -> dict[str, list[Run]]:
-    """Run every arm `repeats` times, one after the other in each round."""
-    runs: dict[str, list[Run]] = {name: [] for name in arms}
-    with tqdm(total=repeats * len(arms), unit="run", disable=None) as bar:
-        for _ in range(repeats):
-            for name, command in arms.items():
-                bar.set_description(name)
-                runs[name].append(run(*command, cwd=cwd))
-                bar.update()
-    return runs
-
-
-def spread(values: Iterable[float], digits: int = 2) -> list[str]:
-    """Minimum, median and maximum."""
-    ordered = sorted(values)
-    found = ordered[0], statistics.median(ordered), ordered[-1]
-    return [f"{value:.{digits}f}" for value in found]
-
-
-def median(runs: Sequence[Run]) -> float:
-    """The median of what the arm timed."""
-    return statistics.median(run.seconds for run in runs)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, numbers to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def against_others(images: int, repeats: int) -> str:
@@ -118,7 +29,6 @@ def against_others(images: int, repeats: int) -> str:
         "plain script, 0 workers": arm("plain", images, 1, "0"),
         "plain script, 2 workers": arm("plain", images, 1, "2"),
         "DataLoader over tensors, 0 workers": arm("tensors", images, 1, "0"),
-        "DataLoader over tensors, 2 workers": arm("tensors", images, 1, "2"),
         "matrix product, 1024 x 1024": arm("matmul", 1024, 200),
     }
     runs = take_turns(names, repeats)
@@ -160,7 +70,7 @@ def against_others(images: int, repeats: int) -> str:
             ),
             f"Overhead over the floor, of medians: **{overhead:.1f} %**. Training achieves "
             f"{rate:.0f} GFLOP/s ({count / 1e9:.0f} GFLOP an epoch, counted by torch), a matrix "
-            f"product of 1024 x 1024 on the same threads {limit:.0f}.",
+            f"product of 1024 x 1024 on the threads of the convolutions {limit:.0f}.",
         ]
     )
 
@@ -193,10 +103,11 @@ def of_the_pipeline(repeats: int) -> str:
 
 def growth(images: int, repeats: int) -> str:
     """Table 4: time and memory against epochs, images and the size of the network."""
-    epochs = {f"{n} epochs": arm("ours", images, n) for n in (1, 5, 19)}
-    sizes = {f"{n:,} images": arm("ours", n, 1) for n in (images // 4, images, images * 4)}
+    few = images // 4
+    epochs = {f"{n} epochs of {few:,} images": arm("ours", few, n) for n in (1, 5, 19)}
+    sizes = {f"{n:,} images": arm("ours", n, 1) for n in (images, images * 4)}
     networks = {
-        f"blocks {blocks}": arm("ours", images, 1, blocks)
+        f"blocks {blocks}": arm("ours", few, 1, blocks)
         for blocks in (
             "4,pool,8,pool,16,pool",
             "8,pool,16,pool,32,pool",
@@ -205,7 +116,7 @@ def growth(images: int, repeats: int) -> str:
         )
     }
     runs = take_turns(epochs | sizes | networks, repeats)
-    units = [1, 5, 19, 0.25, 1, 4] + [1] * len(networks)
+    units = [1, 5, 19, 4, 16] + [1] * len(networks)
     rows = [
         [
             name,
@@ -216,9 +127,9 @@ def growth(images: int, repeats: int) -> str:
         for (name, found), unit in zip(runs.items(), units, strict=True)
     ]
     return (
-        f"## 4. Growth\n\nSeconds of training on {images:,} images for one epoch, unless it says "
-        "otherwise; per epoch of so many images; and peak memory.\n\n"
-        + table(["", "minimum", "median", "maximum", "per epoch", "MB"], rows)
+        f"## 4. Growth\n\nSeconds of training, one epoch of {few:,} images unless it says "
+        f"otherwise; of the median, the share of {few:,} images; and peak memory.\n\n"
+        + table(["", "minimum", "median", "maximum", f"per {few:,}", "MB"], rows)
     )
 
 
@@ -247,22 +158,6 @@ def beside_a_busy_process(images: int, repeats: int) -> str:
     )
 
 
-def machine() -> str:
-    """What the figures were measured on."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    threads = parameters.read(ROOT / "recipes/described.yaml").train.threads
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "dvc"))
-    return (
-        f"{len(names)} cores of {names[0]}, {platform.system()}, Python "
-        f"{platform.python_version()}, {versions}; `train.threads` {threads}, the plain script "
-        "with torch's own choice of threads."
-    )
-
-
 def main() -> None:
     """Run all, print all, and write the file unless quick."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -275,7 +170,7 @@ def main() -> None:
         machine(),
         against_others(images, repeats),
         of_the_pipeline(repeats),
-        growth(images, 1 if quick else 3),
+        growth(images, repeats),
         beside_a_busy_process(images, repeats),
         "## 6. GPU\n\nNot timed: there was none at hand.",
     ]

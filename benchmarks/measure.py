@@ -1,0 +1,113 @@
+"""Measure processes: their time and memory, in turns, and what the machine is."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: what it printed, its wall time and its peak memory."""
+
+    printed: dict[str, float]
+    wall: float  # seconds
+    peak: float  # MB
+
+    @property
+    def seconds(self) -> float:
+        """What the arm timed itself, or else the wall time."""
+        return self.printed.get("seconds", self.wall)
+
+
+def run(*command: str, cwd: Path = ROOT) -> Run:
+    """Run python with these arguments to its end.
+
+    Raises:
+        RuntimeError: it failed; with what it wrote to stderr.
+    """
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        output = process.stdout.read()  # type: ignore[union-attr]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - begun
+        if process.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {errors.read().decode()}")
+    last = output.splitlines()[-1] if output.strip() else b""
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss
+    return Run(json.loads(last) if last.startswith(b"{") else {}, wall, usage.ru_maxrss / unit)
+
+
+def arm(name: str, images: int, epochs: int, *rest: str) -> tuple[str, ...]:
+    """The command of one arm."""
+    return ("-m", "benchmarks.arms", name, str(images), str(epochs), *rest)
+
+
+def take_turns(
+    arms: dict[str, tuple[str, ...]], repeats: int, cwd: Path = ROOT
+) -> dict[str, list[Run]]:
+    """Run every arm `repeats` times, one after the other in each round."""
+    runs: dict[str, list[Run]] = {name: [] for name in arms}
+    with tqdm(total=repeats * len(arms), unit="run", disable=None) as bar:
+        for _ in range(repeats):
+            for name, command in arms.items():
+                bar.set_description(name)
+                runs[name].append(run(*command, cwd=cwd))
+                bar.update()
+    return runs
+
+
+def spread(values: Iterable[float], digits: int = 2) -> list[str]:
+    """Minimum, median and maximum."""
+    ordered = sorted(values)
+    found = ordered[0], statistics.median(ordered), ordered[-1]
+    return [f"{value:.{digits}f}" for value in found]
+
+
+def median(runs: Sequence[Run]) -> float:
+    """The median of what the arm timed."""
+    return statistics.median(run.seconds for run in runs)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, numbers to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "torchvision", "numba", "dvc")
+    )
+    return (
+        f"{len(names)} cores of {names[0]}, {platform.system()}, Python "
+        f"{platform.python_version()}, {versions}. Ours on one thread, its convolutions on "
+        "two; the plain script with torch's own choice of threads."
+    )
