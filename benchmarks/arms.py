@@ -37,7 +37,8 @@ def ours(images: int, epochs: int, blocks: str = DESCRIBED) -> Measurement:
 def floor(images: int, epochs: int) -> Measurement:
     """The same steps of the optimizer on batches that are in memory, and nothing else."""
     from stages.lib.augment import augment
-    from stages.train import make_optimizer, prepare_processor, train_step
+    from stages.lib.optimizer import Adam
+    from stages.train import prepare_processor, train_step
 
     train, chosen, generator = _inputs(images)
     batches = []
@@ -55,11 +56,10 @@ def floor(images: int, epochs: int) -> Measurement:
         prepare_processor()
         network = _network(DESCRIBED, generator).train().to(memory_format=torch.channels_last)
         shown = batches[: -(-images // chosen.train.batch_size)]
-        optimizer, schedule = make_optimizer(network, chosen.train, epochs * len(shown))
+        optimizer = Adam(network.parameters(), chosen.train, epochs * len(shown))
         for _ in range(epochs):
             for moved, labels in shown:
                 train_step(network, moved, labels, optimizer, generator)
-                schedule.step()
 
     return _timed(run, images, epochs)
 

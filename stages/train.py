@@ -12,14 +12,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from tqdm import tqdm
 
 from stages.lib import files, model, parameters, splits
 from stages.lib.augment import batches
 from stages.lib.errors import UserError, exit_with
 from stages.lib.model import DigitNet
-from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Train
+from stages.lib.optimizer import Adam
+from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Parameters, Train
 from stages.lib.scores import score
 from stages.lib.splits import Split
 
@@ -30,6 +30,24 @@ METRICS = Path("metrics/train.json")
 CURVES = Path("plots/learning_curves.csv")
 
 Row = dict[str, float | None]
+
+
+def train_recipe(
+    recipe: Parameters,
+    train: Split,
+    validation: Split,
+    after_epoch: Callable[[list[Row]], None] = lambda history: None,
+) -> tuple[DigitNet, list[Row]]:
+    """Draw a network and `fit` it, both from one generator with the recipe's seed.
+
+    Returns the network, on the device of the splits, and the rows of `fit`.
+    """
+    device, shape = train.images.device, recipe.model
+    generator = torch.Generator(device).manual_seed(recipe.train.seed)
+    with device:
+        network = DigitNet(shape.blocks, shape.hidden, shape.dropout, generator)
+    history = fit(network, train, validation, recipe.augment, recipe.train, generator, after_epoch)
+    return network, history
 
 
 def fit(
@@ -65,12 +83,12 @@ def fit(
     prepare_processor()
     network.to(memory_format=torch.channels_last)
     steps = chosen.epochs * math.ceil(len(train) / chosen.batch_size)
-    optimizer, schedule = make_optimizer(network, chosen, steps)
+    optimizer = Adam(network.parameters(), chosen, steps)
     history: list[Row] = []
     for epoch in range(1, chosen.epochs + 1):
-        trained, rate = train_epoch(network, train, moves, chosen, optimizer, schedule, generator)
+        trained = train_epoch(network, train, moves, chosen.batch_size, optimizer, generator)
         validated = score_split(network, validation) if len(validation) else {}
-        row: Row = {"epoch": epoch, "learning_rate": rate}
+        row: Row = {"epoch": epoch, "learning_rate": optimizer.learning_rate}
         row |= {f"train_{name}": value for name, value in trained.items()}
         row |= {f"validation_{name}": validated.get(name) for name in trained}
         if not is_finite(network):
@@ -87,32 +105,25 @@ def train_epoch(
     network: DigitNet,
     train: Split,
     moves: Augment,
-    chosen: Train,
-    optimizer: torch.optim.Optimizer,
-    schedule: LRScheduler,
+    batch_size: int,
+    optimizer: Adam,
     generator: torch.Generator,
-) -> tuple[dict[str, float], float]:
-    """Show every training image once, in random order.
-
-    Returns the scores on the way and the learning rate of the last step.
-    """
+) -> dict[str, float]:
+    """Show every training image once, in random order; returns the scores on the way."""
     network.train()
     logits: list[torch.Tensor] = []
     answers: list[torch.Tensor] = []
-    rate = math.nan
-    for images, labels in batches(train, chosen.batch_size, moves, generator):
+    for images, labels in batches(train, batch_size, moves, generator):
         logits.append(train_step(network, images, labels, optimizer, generator))
         answers.append(labels)
-        rate = float(schedule.get_last_lr()[0])
-        schedule.step()
-    return score(torch.cat(logits), torch.cat(answers)), rate
+    return score(torch.cat(logits), torch.cat(answers))
 
 
 def train_step(
     network: DigitNet,
     images: torch.Tensor,
     labels: torch.Tensor,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam,
     generator: torch.Generator,
 ) -> torch.Tensor:
     """One step of the optimizer; returns the logits that led to it."""
@@ -126,21 +137,6 @@ def train_step(
 def score_split(network: DigitNet, split: Split) -> dict[str, float]:
     """The scores of the network in evaluation mode."""
     return score(model.predict(network, split.images, split.normalisation), split.labels)
-
-
-def make_optimizer(
-    network: DigitNet, chosen: Train, steps: int
-) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """Adam and its one-cycle schedule, which sets the learning rate and the first beta."""
-    optimizer = torch.optim.Adam(network.parameters(), weight_decay=chosen.weight_decay, fused=True)
-    return optimizer, OneCycleLR(
-        optimizer,
-        max_lr=chosen.max_learning_rate,
-        total_steps=steps,
-        pct_start=chosen.pct_start,
-        div_factor=chosen.div_factor,
-        final_div_factor=chosen.final_div_factor,
-    )
 
 
 def is_finite(network: DigitNet) -> bool:
@@ -188,10 +184,6 @@ def main() -> None:
     train = splits.load(PREPARED / "train.safetensors").to(device)
     validation = splits.load(PREPARED / "validation.safetensors").to(device)
 
-    generator = torch.Generator(device).manual_seed(chosen.train.seed)
-    shape = chosen.model
-    with device:
-        network = DigitNet(shape.blocks, shape.hidden, shape.dropout, generator)
     with tqdm(total=chosen.train.epochs, unit="epoch", disable=None) as bar:
 
         def after_epoch(history: list[Row]) -> None:
@@ -200,9 +192,7 @@ def main() -> None:
             )
             bar.update()
 
-        history = fit(
-            network, train, validation, chosen.augment, chosen.train, generator, after_epoch
-        )
+        network, history = train_recipe(chosen, train, validation, after_epoch)
 
     model.save(MODEL, network, train.normalisation)
     last = {name: value for name, value in history[-1].items() if value is not None}

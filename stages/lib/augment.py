@@ -75,4 +75,4 @@ def _grid(angle: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
     plane = torch.complex(axis.expand(size, size), axis.view(-1, 1).expand(size, size))
     offset = torch.view_as_complex(shift * (2 / size)).view(-1, 1, 1)
     turn = torch.polar(torch.ones_like(angle), -angle).view(-1, 1, 1)
-    return torch.view_as_real((plane - offset) * turn)
+    return torch.view_as_real((plane - offset).mul_(turn))

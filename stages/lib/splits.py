@@ -20,7 +20,7 @@ class Normalisation(BaseModel):
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Images of 0 to 255, any dtype and shape, as float32 of mean 0 and deviation 1."""
-        return images.to(torch.float32).sub(255 * self.mean).div(255 * self.std)
+        return images.to(torch.float32).sub(255 * self.mean).div_(255 * self.std)
 
 
 @dataclass(frozen=True)

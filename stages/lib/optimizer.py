@@ -1,0 +1,70 @@
+"""Adam under a one-cycle schedule, with nothing hidden: plain tensors and a count of steps."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch.optim.adam import adam
+
+from stages.lib.parameters import Train
+
+BETA2, EPS = 0.999, 1e-8
+BETA1_HIGH, BETA1_LOW = 0.95, 0.85
+
+
+class Adam:
+    """torch's own fused Adam, and to the bit what torch.optim.Adam with OneCycleLR does.
+
+    The class torch.optim.Adam imports torch's compiler, sympy and triton on its first use: 150 MB
+    and more than a second that training has no need of.
+    """
+
+    def __init__(self, weights: Iterable[torch.Tensor], chosen: Train, steps: int) -> None:
+        """Take `steps` steps in all; `chosen` says how fast and with what weight decay."""
+        self._weights = list(weights)
+        self._chosen, self._steps, self._taken = chosen, steps, 0
+        self._first = [torch.zeros_like(weight) for weight in self._weights]
+        self._second = [torch.zeros_like(weight) for weight in self._weights]
+        self._counts = [torch.zeros((), device=weight.device) for weight in self._weights]
+        self.learning_rate = math.nan  # of the last step
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self._weights:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the weights by their gradients."""
+        self.learning_rate, beta1 = one_cycle(self._taken, self._steps, self._chosen)
+        self._taken += 1
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        adam(
+            self._weights, gradients, self._first, self._second, [], self._counts, fused=True,
+            amsgrad=False, beta1=beta1, beta2=BETA2, lr=self.learning_rate,
+            weight_decay=self._chosen.weight_decay, eps=EPS, maximize=False,
+        )  # fmt: skip
+
+
+def one_cycle(step: int, steps: int, chosen: Train) -> tuple[float, float]:
+    """The learning rate and Adam's first beta of a step, counted from 0, among `steps`.
+
+    The rate rises along a cosine from `max_learning_rate / div_factor` for `pct_start` of the
+    steps, then falls to `1 / final_div_factor` of where it began; beta goes the other way (Smith
+    and Topin 2018, https://arxiv.org/abs/1708.07120, as in torch's OneCycleLR).
+    """
+    high = chosen.max_learning_rate
+    low = high / chosen.div_factor
+    top = chosen.pct_start * steps - 1
+    if step <= top:
+        share = step / top
+        return _cosine(low, high, share), _cosine(BETA1_HIGH, BETA1_LOW, share)
+    share = (step - top) / (steps - 1 - top)
+    return (
+        _cosine(high, low / chosen.final_div_factor, share),
+        _cosine(BETA1_LOW, BETA1_HIGH, share),
+    )
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
