@@ -50,7 +50,14 @@ def picture_augmentation(test: Split, moves: Augment) -> bytes:
     originals = test.images[first]
     repeated = originals.unsqueeze(1).float().repeat_interleave(MOVES_SHOWN, 0)
     moved = augment(repeated, moves, torch.Generator().manual_seed(0))
-    title = f"Rotation ±{moves.rotation:g}°, translation ±{100 * moves.translation:g} %"
+    strengths = {
+        "rotation": f"{moves.rotation:g}°",
+        "translation": f"{100 * moves.translation:g} %",
+        "scale": f"{100 * moves.scale:g} %",
+        "shear": f"{moves.shear:g}°",
+    }
+    said = [f"{name} ±{value}" for name, value in strengths.items() if getattr(moves, name)]
+    title = ", ".join(said).capitalize() or "No augmentation"
     rows = moved.view(len(first), MOVES_SHOWN, *originals.shape[1:])
     return pictures.augmented(originals, rows, title)
 

@@ -71,24 +71,34 @@ def normalisation_of(images: torch.Tensor) -> Normalisation:
     return Normalisation(mean=mean / 255, std=variance**0.5 / 255)
 
 
+def training_splits(chosen: Preprocess) -> tuple[Split, Split]:
+    """The training and the validation split, made of the training files alone."""
+    images, labels = read_pair("train")
+    train, validation = split_indices(labels, chosen)
+    normalisation = normalisation_of(images[train])
+    return (
+        Split(images[train], labels[train], normalisation),
+        Split(images[validation], labels[validation], normalisation),
+    )
+
+
+def testing_split(normalisation: Normalisation) -> Split:
+    """The test split: every image of the test files."""
+    return Split(*read_pair("t10k"), normalisation)
+
+
 def main() -> None:
     chosen = parameters.read(PARAMETERS).preprocess
 
-    images, labels = read_pair("train")
-    test_images, test_labels = read_pair("t10k")
+    train, validation = training_splits(chosen)
+    test = testing_split(train.normalisation)
 
-    train, validation = split_indices(labels, chosen)
-    normalisation = normalisation_of(images[train])
-
-    splits.save(PREPARED / "train.safetensors", Split(images[train], labels[train], normalisation))
-    splits.save(
-        PREPARED / "validation.safetensors",
-        Split(images[validation], labels[validation], normalisation),
-    )
-    splits.save(PREPARED / "test.safetensors", Split(test_images, test_labels, normalisation))
+    splits.save(PREPARED / "train.safetensors", train)
+    splits.save(PREPARED / "validation.safetensors", validation)
+    splits.save(PREPARED / "test.safetensors", test)
     print(
         f"preprocess: {len(train):,} training, {len(validation):,} validation and "
-        f"{len(test_labels):,} test images",
+        f"{len(test):,} test images",
         file=sys.stderr,
     )
 

@@ -86,6 +86,8 @@ def fit(
     optimizer = Adam(network.parameters(), chosen, steps)
     history: list[Row] = []
     for epoch in range(1, chosen.epochs + 1):
+        if chosen.dropout_epochs is not None and epoch > chosen.dropout_epochs:
+            network.dropout.p = 0  # early dropout: https://arxiv.org/abs/2303.01500
         trained = train_epoch(network, train, moves, chosen.batch_size, optimizer, generator)
         validated = score_split(network, validation) if len(validation) else {}
         row: Row = {"epoch": epoch, "learning_rate": optimizer.learning_rate}

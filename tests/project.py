@@ -34,7 +34,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.path,
-            env=self._environment() | environment,
+            env=self.environment() | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -61,7 +61,8 @@ class Project:
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path, self.mirror)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """A user's, without a network."""
         kept = {key: os.environ[key] for key in ("LANG", "TMPDIR") if key in os.environ}
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

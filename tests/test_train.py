@@ -59,6 +59,17 @@ def test_validation_changes_nothing() -> None:
     assert history[0]["validation_accuracy"] is None
 
 
+def test_dropout_acts_in_the_first_epochs_only() -> None:
+    def rows(dropout_epochs: int | None, dropout: float = 0.2) -> list[train.Row]:
+        net = DigitNet([4, "pool", 8, "pool"], None, dropout, torch.Generator().manual_seed(0))
+        return fit(net, CHOSEN.model_copy(update={"dropout_epochs": dropout_epochs}))
+
+    assert rows(0) == rows(None, dropout=0)
+    assert rows(3) == rows(None)
+    assert rows(1)[0] == rows(None)[0]
+    assert rows(1)[1] != rows(None)[1]
+
+
 def test_history_has_a_row_per_epoch_and_reports_them_as_they_come() -> None:
     seen: list[int] = []
     history = fit(network(), after_epoch=lambda rows: seen.append(len(rows)))
@@ -90,7 +101,7 @@ def test_scores_cover_every_image_once() -> None:
     """With a batch that does not divide the images, the last one is smaller but counts."""
     lazy = CHOSEN.model_copy(update={"epochs": 1, "max_learning_rate": 1e-12, "batch_size": 40})
     net = DigitNet([4], None, 0, torch.Generator().manual_seed(0))
-    still = Augment(rotation=0, translation=0, interpolation="nearest")
+    still = Augment(rotation=0, translation=0, scale=0, shear=0, interpolation="nearest")
     images = digits.split(300)
     row = fit(net, lazy, still, images=images)[0]
     assert (row["train_accuracy"] * 300) == pytest.approx(round(row["train_accuracy"] * 300))

@@ -33,12 +33,14 @@ def batches(
 
 
 def augment(images: torch.Tensor, strength: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Rotate, then shift, every image by random amounts; what comes in at the edges is 0.
+    """Slant, scale, rotate, then shift, every image by random amounts, all in one move.
 
-    Angles are uniform within +-`rotation` degrees, shifts within +-`translation` of the width
-    in x and in y. With `interpolation: nearest` shifts are rounded to whole pixels, which
-    together are torchvision's RandomRotation and RandomAffine at their defaults; the two moves
-    are one here, so that a pixel is looked up once. Zero strength returns `images`.
+    Slants are uniform within +-`shear` degrees, factors of size within 1 +-`scale`, angles within
+    +-`rotation` degrees, shifts within +-`translation` of the width in x and in y. What comes in
+    at the edges is 0; a pixel is looked up once. Zero strength returns `images`.
+
+    With `interpolation: nearest` shifts are rounded to whole pixels; without slant and scale
+    these are torchvision's RandomRotation and RandomAffine at their defaults.
 
     Args:
         images: float32 `(N, 1, H, W)`, background 0.
@@ -48,31 +50,37 @@ def augment(images: torch.Tensor, strength: Augment, generator: torch.Generator)
     Returns:
         float32, shaped as `images`.
     """
-    if strength.rotation == 0 and strength.translation == 0:
+    if not (strength.rotation or strength.translation or strength.scale or strength.shear):
         return images
-    random = torch.rand(len(images), 3, generator=generator, device=images.device) * 2 - 1
+    random = torch.rand(len(images), 5, generator=generator, device=images.device) * 2 - 1
     angle = torch.deg2rad(random[:, 0] * strength.rotation)
-    shift = random[:, 1:] * (strength.translation * images.shape[-1])
+    shift = random[:, 1:3] * (strength.translation * images.shape[-1])
+    size = 1 + random[:, 3] * strength.scale
+    slant = torch.tan(torch.deg2rad(random[:, 4] * strength.shear))
     if strength.interpolation == "nearest":
         shift = shift.round()
     return F.grid_sample(
         images,
-        _grid(angle, shift, images.shape[-1]),
+        _grid(angle, shift, size, slant, images.shape[-1]),
         mode=strength.interpolation,
         padding_mode="zeros",
         align_corners=False,
     )
 
 
-def _grid(angle: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
+def _grid(
+    angle: torch.Tensor, shift: torch.Tensor, size: torch.Tensor, slant: torch.Tensor, width: int
+) -> torch.Tensor:
     """Where each pixel of the result lies in the original, as grid_sample wants it.
 
-    The pixel at p shows the original at R(-angle) (p - shift), with p counted from the centre.
-    The plane is one of complex numbers, where turning is multiplying: a third of the time of
-    F.affine_grid, which takes a batched matrix product.
+    The pixel at p shows the original at S R(-angle) (p - shift) / size, where p is counted from
+    the centre and S moves x by slant * y. The plane is one of complex numbers, where turning is
+    multiplying: a third of the time of F.affine_grid, which takes a batched matrix product.
     """
-    axis = (torch.arange(size, device=angle.device) - (size - 1) / 2) * (2 / size)
-    plane = torch.complex(axis.expand(size, size), axis.view(-1, 1).expand(size, size))
-    offset = torch.view_as_complex(shift * (2 / size)).view(-1, 1, 1)
-    turn = torch.polar(torch.ones_like(angle), -angle).view(-1, 1, 1)
-    return torch.view_as_real((plane - offset).mul_(turn))
+    axis = (torch.arange(width, device=angle.device) - (width - 1) / 2) * (2 / width)
+    plane = torch.complex(axis.expand(width, width), axis.view(-1, 1).expand(width, width))
+    offset = torch.view_as_complex(shift * (2 / width)).view(-1, 1, 1)
+    turn = torch.polar(1 / size, -angle).view(-1, 1, 1)
+    grid = torch.view_as_real((plane - offset).mul_(turn))
+    grid[..., 0].addcmul_(slant.view(-1, 1, 1), grid[..., 1])
+    return grid

@@ -3,8 +3,7 @@
 Images are rows: `(N, H, W * C)` arrays whose last axis is a channels_last row of pixels, so that
 inner loops are long and the compiler can make vectors of them. Numba is told no fast-math: every
 sum is added up in the order that is written here, which gives the same bits on every processor.
-Sums over an image are in the dtype of the images, sums over the batch in float64. All of it is
-one file because Numba compiles again only what has changed in the same file.
+Sums are in the dtype of y, float64 over the batch. All is one file: Numba watches no other one.
 """
 
 from typing import Any
@@ -41,10 +40,9 @@ def forward(
     """
     images, height, row = y.shape
     channels = len(gamma)
-    width = row // channels
     pooled, where = y, np.empty((images, 0, row), np.int32)
     if pool:
-        pooled = np.empty((images, height // 2, width // 2 * channels), y.dtype)
+        pooled = np.empty((images, height // 2, row // channels // 2 * channels), y.dtype)
         where = np.empty(pooled.shape, np.int32)
     mean, variance = np.empty(channels, y.dtype), np.empty(channels, y.dtype)
     sign, centre = np.empty(row, y.dtype), np.empty(row, y.dtype)
@@ -60,7 +58,7 @@ def forward(
             _pool(y[i], channels, sign, best, place, pooled[i], where[i])
 
     scale, shift = np.empty(row, y.dtype), np.empty(row, y.dtype)
-    count = images * height * width
+    count = images * height * (row // channels)
     for k in range(channels):
         offset, square = 0.0, 0.0
         for j in range(k, row, channels):
@@ -80,33 +78,26 @@ def forward(
 
 @compiled
 def backward(
-    grad: Array,
-    y: Array,
-    gamma: Array,
-    eps: float,
-    output: Array,
-    pooled: Array,
-    where: Array,
-    mean: Array,
-    variance: Array,
+    grad: Array, y: Array, gamma: Array, eps: float, *found: Array
 ) -> tuple[Array, Array, Array]:
-    """The gradients of what `forward` read, from that of its output and from what it returned.
+    """The gradients of what `forward` read, from that of its output and from all that it returned.
 
     The gradient by y is affine in y everywhere, plus the output's gradient at the maxima.
 
     Returns:
         the gradients by y, gamma and beta, each shaped as what it belongs to.
     """
+    output, pooled, where, mean, variance = found
     images, height, row = y.shape
     channels = len(gamma)
     half = pooled.shape[2]
     scale = np.empty(row, y.dtype)
     for j in range(row):
         scale[j] = gamma[j % channels] / np.sqrt(variance[j % channels] + eps)
-    sums, products = np.zeros(half), np.zeros(half)
+    sums, dots = np.zeros(half), np.zeros(half)
     scaled = np.empty_like(pooled)
     for i in range(images):
-        _add_gradients(grad[i], output[i], pooled[i], scale, sums, products, scaled[i])
+        _add_gradients(grad[i], output[i], pooled[i], scale, sums, dots, scaled[i])
 
     grad_gamma, grad_beta = np.empty(channels, y.dtype), np.empty(channels, y.dtype)
     slope, constant = np.empty(row, y.dtype), np.empty(row, y.dtype)
@@ -115,7 +106,7 @@ def backward(
         by_beta, by_gamma = 0.0, 0.0
         for j in range(k, half, channels):
             by_beta += sums[j]
-            by_gamma += products[j]
+            by_gamma += dots[j]
         inverse = 1 / np.sqrt(variance[k] + eps)
         by_gamma = (by_gamma - mean[k] * by_beta) * inverse
         grad_gamma[k], grad_beta[k] = by_gamma, by_beta
@@ -152,9 +143,8 @@ def _add_deviations(image: Array, centre: Array, sums: Array, squares: Array) ->
             deviation = values[j] - centre[j]
             total[j] += deviation
             square[j] += deviation * deviation
-    for j in range(row):
-        sums[j] += total[j]
-        squares[j] += square[j]
+    sums += total
+    squares += square
 
 
 @compiled
@@ -196,13 +186,7 @@ def _normalise(pooled: Array, scale: Array, shift: Array, output: Array) -> None
 
 @compiled
 def _add_gradients(
-    grad: Array,
-    output: Array,
-    pooled: Array,
-    scale: Array,
-    sums: Array,
-    products: Array,
-    scaled: Array,
+    grad: Array, output: Array, pooled: Array, scale: Array, sums: Array, dots: Array, scaled: Array
 ) -> None:
     """Pass the gradient through ReLU; add it up, and its product with the pool, by column."""
     zero = grad.dtype.type(0)
@@ -214,25 +198,21 @@ def _add_gradients(
             total[j] += passed
             product[j] += passed * values[j]
             by_scale[j] = passed * scale[j]
-    for j in range(len(sums)):
-        sums[j] += total[j]
-        products[j] += product[j]
+    sums += total
+    dots += product
 
 
 @compiled
 def _spread(
     image: Array, slope: Array, constant: Array, scaled: Array, where: Array, grad: Array
 ) -> None:
-    """`image * slope + constant`, plus the scaled gradient at the maxima, or without them all."""
+    """`image * slope + constant`, plus the scaled gradient: at the maxima, or all over."""
     for a in range(len(image)):
         values, out = image[a], grad[a]
         for j in range(len(values)):
             out[j] = values[j] * slope[j] + constant[j]
     if len(where) == 0:
-        for a in range(len(scaled)):
-            out, values = grad[a], scaled[a]
-            for j in range(len(values)):
-                out[j] += values[j]
+        grad += scaled
     flat = grad.reshape(grad.size)
     for a in range(len(where)):
         places, values = where[a], scaled[a]

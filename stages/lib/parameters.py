@@ -7,7 +7,7 @@ are refused, because DVC itself would ignore a misspelt one in silence.
 import difflib
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -79,6 +79,8 @@ class Augment(Section):
 
     rotation: float = Field(ge=0, le=180)
     translation: float = Field(ge=0, le=1)
+    scale: float = Field(ge=0, lt=1)
+    shear: float = Field(ge=0, lt=90)
     interpolation: Literal["nearest", "bilinear"]
 
 
@@ -93,6 +95,7 @@ class Train(Section):
     div_factor: float = Field(ge=1, le=1e6)
     final_div_factor: float = Field(ge=1, le=1e9)
     weight_decay: float = Field(ge=0, le=1)
+    dropout_epochs: int | None = Field(ge=0, le=10_000)
     device: Literal["cpu", "cuda", "auto"]
 
 
@@ -106,8 +109,20 @@ class Parameters(Section):
     train: Train
 
 
+Schema = TypeVar("Schema", bound=Section)
+
+
 def read(path: Path) -> Parameters:
-    """Read and check a parameter file; values are read as DVC reads them (`1e-3` is a number).
+    """Read and check a recipe: params.yaml, or a file of recipes/.
+
+    Raises:
+        UserError: as `read_as`.
+    """
+    return read_as(Parameters, path)
+
+
+def read_as(kind: type[Schema], path: Path) -> Schema:
+    """Read and check a YAML file; values are read as DVC reads them (`1e-3` is a number).
 
     Raises:
         UserError: no such file, not YAML, or values that the schema refuses: one line for each,
@@ -122,25 +137,35 @@ def read(path: Path) -> Parameters:
         raise UserError(f"{path}{line}: not valid YAML: {error.problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    return check(kind, content, str(path))
+
+
+def check(kind: type[Schema], content: object, where: str) -> Schema:
+    """The content as `kind`.
+
+    Raises:
+        UserError: the schema refuses it; every line of the message begins with `where`.
+    """
     try:
-        return Parameters.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise UserError("\n".join(f"{path}: {_explain(detail)}" for detail in found[:10])) from None
+        found = error.errors(include_url=False)[:10]
+        raise UserError("\n".join(f"{where}: {_explain(each, kind)}" for each in found)) from None
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain(detail: ErrorDetails, kind: type[Section]) -> str:
     """One line for one refused value: its key, what was found, what is allowed."""
     location = detail["loc"]
     key = ".".join(str(part) for part in location)
     match detail["type"]:
         case "extra_forbidden":
-            keys = _keys(location[:-1])
+            keys = _keys(kind, location[:-1])
             close = difflib.get_close_matches(str(location[-1]), keys, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             return f"{key}: unknown key; {hint}allowed here: {', '.join(keys)}"
         case "missing":
-            return f"{key}: missing; restore it from recipes/described.yaml"
+            source = "recipes/described.yaml" if kind is Parameters else "git"
+            return f"{key}: missing; restore it from {source}"
         case "value_error":
             problem = str(detail["ctx"]["error"])  # pyright: ignore
             return f"{key} is {reprlib.repr(detail['input'])}: {problem}"
@@ -149,9 +174,9 @@ def _explain(detail: ErrorDetails) -> str:
             return f"{key or 'the file'} is {reprlib.repr(detail['input'])}: {allowed}"
 
 
-def _keys(location: tuple[int | str, ...]) -> list[str]:
+def _keys(kind: type[Section], location: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema has at `location`."""
-    section: Any = Parameters
+    section: Any = kind
     for part in location:
         section = section.model_fields[str(part)].annotation
     return list(section.model_fields)

@@ -35,7 +35,7 @@ def worst_errors(
         _draw(axes, images[position])
         axes.set_title(f"{labels[position]}, read as {predicted[position]}", fontsize=10, color=INK)
         axes.set_xlabel(f"loss {losses[position]:.1f}", fontsize=8, color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes:
@@ -58,7 +58,7 @@ def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes
             if row == 0 and column < 2:
                 name = "augmented" if column else "original"
                 axes.set_title(name, fontsize=9, color=INK if column else ACCENT)
-    return _png(figure)
+    return png(figure)
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
@@ -74,7 +74,8 @@ def _draw(axes: Axes, image: torch.Tensor) -> None:
         edge.set_color(FRAME)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure's bytes, without the name of what drew it."""
     packed = io.BytesIO()
     figure.savefig(packed, format="png", metadata={"Software": None}, facecolor="white")
     return packed.getvalue()
