@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from stages.lib import files, model, parameters, splits
 from stages.lib.augment import batches
+from stages.lib.calibration import calibrate
 from stages.lib.errors import UserError, exit_with
 from stages.lib.model import DigitNet
 from stages.lib.optimizer import Adam
@@ -89,6 +90,8 @@ def fit(
         if chosen.dropout_epochs is not None and epoch > chosen.dropout_epochs:
             network.dropout.p = 0  # early dropout: https://arxiv.org/abs/2303.01500
         trained = train_epoch(network, train, moves, chosen.batch_size, optimizer, generator)
+        if chosen.norm_images:
+            calibrate(network, train, chosen.norm_images)
         validated = score_split(network, validation) if len(validation) else {}
         row: Row = {"epoch": epoch, "learning_rate": optimizer.learning_rate}
         row |= {f"train_{name}": value for name, value in trained.items()}

@@ -70,6 +70,17 @@ def test_dropout_acts_in_the_first_epochs_only() -> None:
     assert rows(1)[1] != rows(None)[1]
 
 
+def test_measuring_batch_norm_changes_no_weight() -> None:
+    plain, measured = network(), network()
+    rows = fit(plain)
+    others = fit(measured, CHOSEN.model_copy(update={"norm_images": 100}))
+    assert all(map(torch.equal, plain.parameters(), measured.parameters()))
+    assert not same(plain, measured)
+    for row, other in zip(rows, others, strict=True):
+        assert row["train_loss"] == other["train_loss"]
+        assert row["validation_loss"] != other["validation_loss"]
+
+
 def test_history_has_a_row_per_epoch_and_reports_them_as_they_come() -> None:
     seen: list[int] = []
     history = fit(network(), after_epoch=lambda rows: seen.append(len(rows)))

@@ -95,6 +95,7 @@ class Train(Section):
     div_factor: float = Field(ge=1, le=1e6)
     final_div_factor: float = Field(ge=1, le=1e9)
     weight_decay: float = Field(ge=0, le=1)
+    norm_images: int = Field(ge=0, le=60_000)
     dropout_epochs: int | None = Field(ge=0, le=10_000)
     device: Literal["cpu", "cuda", "auto"]
 
