@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
+from stages.lib import parameters
 from tests.project import ROOT
 
 TRACKED = subprocess.run(
@@ -64,10 +64,30 @@ def test_every_file_fits_one_sitting() -> None:
         assert len(path.read_text().splitlines()) <= 220, path
 
 
-def test_described_and_default_parameters_differ_in_the_validation_split_alone() -> None:
-    described, default = (
-        yaml.safe_load(committed(name)) for name in ("recipes/described.yaml", "params.yaml")
+def test_the_default_is_the_tuned_recipe() -> None:
+    assert committed("params.yaml") == committed("recipes/tuned.yaml")
+
+
+def test_the_tuned_recipe_keeps_the_described_network_epochs_and_batch_size() -> None:
+    described, tuned = (
+        parameters.read(ROOT / f"recipes/{name}.yaml") for name in ("described", "tuned")
     )
-    assert default["preprocess"].pop("validation_size") == 5000
-    assert described["preprocess"].pop("validation_size") == 0
-    assert default == described
+    assert tuned.model == described.model
+    assert tuned.train.epochs == described.train.epochs == 19
+    assert tuned.train.batch_size == described.train.batch_size == 128
+    assert tuned.preprocess.validation_size == 5000
+
+
+def test_the_described_recipe_is_value_for_value_what_was_described() -> None:
+    chosen = parameters.read(ROOT / "recipes/described.yaml").model_dump()
+    assert chosen["preprocess"]["validation_size"] == 0
+    assert chosen["model"]["blocks"] == [8, "pool", 16, "pool", 32, "pool"]
+    assert (chosen["model"]["hidden"], chosen["model"]["dropout"]) == (32, 0.4)
+    assert chosen["augment"] == {
+        "rotation": 10, "translation": 0.1, "scale": 0, "shear": 0, "interpolation": "nearest",
+    }  # fmt: skip
+    assert chosen["train"] == {
+        "seed": 0, "epochs": 19, "batch_size": 128, "max_learning_rate": 0.003, "pct_start": 0.2,
+        "div_factor": 10, "final_div_factor": 100, "weight_decay": 1e-4, "norm_images": 0,
+        "dropout_epochs": None, "device": "cpu",
+    }  # fmt: skip
