@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test lint plots bench bench-quick lock
+.PHONY: help setup run repro test lint plots bench bench-quick study lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,9 +37,13 @@ bench: repro ## measure speed and memory side by side into benchmarks/results.md
 bench-quick: .venv/installed ## the same on few images, printed only
 	@$(PYTHON) -m benchmarks.bench --quick
 
+study: .venv/installed ## train many seeds of each recipe on Ray (RAY_ADDRESS: on a cluster) and report
+	@$(PYTHON) -m dvc repro study/dvc.yaml
+	@$(PYTHON) -m study.report
+
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --group dev pyproject.toml -o requirements.txt
+		--no-emit-index-url --group dev --group study pyproject.toml -o requirements.txt
 
 # uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
 .venv/installed: requirements.txt

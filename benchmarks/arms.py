@@ -89,6 +89,24 @@ def _plain(dataset: str, images: int, epochs: int, workers: int) -> Measurement:
     return _timed(run, images, epochs)
 
 
+def seeds(images: int, epochs: int, cores: str) -> Measurement:
+    """Four seeds of the described recipe as a study trains them, on so many cores.
+
+    Ray's start is a part of it.
+    """
+    os.sched_setaffinity(0, range(int(cores)))
+    train, chosen, _ = _inputs(images)
+
+    from study.seeds import in_parallel, with_seed
+
+    recipe = chosen.model_copy(update={"train": chosen.train.model_copy(update={"epochs": epochs})})
+    jobs = [("described", with_seed(recipe, seed)) for seed in range(4)]
+    begun = time.perf_counter()
+    rows = list(in_parallel(jobs, train, _part(train, 1000)))
+    assert len(rows) == len(jobs)
+    return {"seconds": time.perf_counter() - begun}
+
+
 def matmul(size: int, repeats: int) -> Measurement:
     """Seconds of the fastest float32 matrix product of `size`, on the threads of convolutions."""
     import stages  # noqa: F401, I001  sets the numeric environment before torch is imported

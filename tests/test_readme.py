@@ -19,6 +19,18 @@ def test_the_result_is_that_of_the_metrics() -> None:
     assert f"{metrics['parameters']:,} parameters" in stated
 
 
+def test_the_means_are_those_of_the_study() -> None:
+    stated = " ".join(README.split())
+    tuned, described = (
+        json.loads((ROOT / f"metrics/study/{name}.json").read_text())
+        for name in ("tuned", "described")
+    )
+    mean, low, high = (100 * tuned[key] for key in ("mean", "mean_low", "mean_high"))
+    assert f"**{mean:.2f} % on the mean over {tuned['n']} seeds**" in stated
+    assert f"95 % interval {low:.2f} to {high:.2f} %), against" in stated
+    assert f"against {100 * described['mean']:.2f} % for the described one" in stated
+
+
 def test_every_make_target_exists_and_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))

@@ -1,0 +1,75 @@
+"""Whether one recipe is better than another: `python -m study.compare A B`.
+
+Reads metrics/study/A.json and B.json. Prints the difference of the means, B minus A, with its
+95 % interval (Welch's t), and, when that holds zero, how many seeds of each would settle it.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from scipy import stats
+
+from stages.lib.errors import UserError, exit_with
+
+STUDY = Path(__file__).parent.parent / "metrics/study"
+POWER = 0.8
+
+
+def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
+    """Mean of b minus mean of a, and the ends of its 95 % interval; without spread, a point.
+
+    Args:
+        a: at least 2 values.
+        b: at least 2 values.
+    """
+    gap = sum(b) / len(b) - sum(a) / len(a)
+    if len(set(a)) == len(set(b)) == 1:
+        return gap, gap, gap
+    interval = stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
+    return gap, float(interval.low), float(interval.high)
+
+
+def seeds_needed(a: list[float], b: list[float]) -> int | None:
+    """Seeds of each that show a difference as large as this one with 80 % power; None if it is 0.
+
+    The normal approximation: n = (z_{0.975} + z_{0.8})^2 (s_a^2 + s_b^2) / d^2.
+    """
+    gap = sum(b) / len(b) - sum(a) / len(a)
+    if gap == 0:
+        return None
+    quantiles = stats.norm.ppf(0.975) + stats.norm.ppf(POWER)
+    return math.ceil(quantiles**2 * (stats.tvar(a) + stats.tvar(b)) / gap**2)
+
+
+def read(name: str) -> list[float]:
+    """The accuracy of every seed of a recipe, in percent."""
+    path = STUDY / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(each.stem for each in STUDY.glob("*.json")))
+        raise UserError(f"{path}: no such file; studied recipes are {known or 'none'}")
+    found = [100 * value for value in json.loads(path.read_text())["accuracies"].values()]
+    if len(found) < 2:
+        raise UserError(f"{path}: holds {len(found)} seeds; a comparison needs at least 2")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("a")
+    parser.add_argument("b")
+    names = parser.parse_args()
+    a, b = read(names.a), read(names.b)
+    gap, low, high = difference(a, b)
+    for name, values in ((names.a, a), (names.b, b)):
+        print(f"{name}: {stats.tmean(values):.3f} % (n {len(values)}, sd {stats.tstd(values):.3f})")
+    print(f"{names.b} - {names.a}: {gap:+.3f} points, 95 % interval {low:+.3f} to {high:+.3f}")
+    if low <= 0 <= high:
+        needed = seeds_needed(a, b)
+        advice = f"{needed} seeds of each would" if needed else "no number of seeds would"
+        print(f"not settled: {advice} show a difference this large with 80 % power")
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,38 @@
+"""Properties of the comparison of two recipes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from study.compare import difference, seeds_needed
+
+ACCURACIES = st.lists(st.floats(98, 100), min_size=3, max_size=30).filter(
+    lambda values: max(values) - min(values) > 0.01
+)
+
+
+@given(ACCURACIES, ACCURACIES)
+def test_the_interval_holds_the_difference_and_turns_with_the_order(
+    a: list[float], b: list[float]
+) -> None:
+    gap, low, high = difference(a, b)
+    assert low <= gap <= high
+    assert difference(b, a) == pytest.approx((-gap, -high, -low), abs=1e-9)
+
+
+def test_difference_of_a_worked_example() -> None:
+    # Welch (1947) as worked out by hand: means 2 and 5, variances 1 and 4, n 3 and 3
+    gap, low, high = difference([1, 2, 3], [3, 5, 7])
+    assert gap == 3
+    # s.e. sqrt(5/3) = 1.291, 2.941 degrees of freedom, t 3.219
+    assert low == pytest.approx(3 - 3.219 * 1.29099, abs=2e-3)
+    assert high == pytest.approx(3 + 3.219 * 1.29099, abs=2e-3)
+
+
+def test_more_seeds_are_needed_for_a_smaller_difference() -> None:
+    a = [99.40, 99.45, 99.50]
+    near, far = [value + 0.03 for value in a], [value + 0.3 for value in a]
+    assert seeds_needed(a, near) > 10 * seeds_needed(a, far) > 0
+    # (1.96 + 0.8416)^2 * 2 * 0.05^2 / 0.03^2 = 43.6
+    assert seeds_needed(a, near) == 44
+    assert seeds_needed(a, a) is None
