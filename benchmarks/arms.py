@@ -97,7 +97,8 @@ def seeds(images: int, epochs: int, cores: str) -> Measurement:
     os.sched_setaffinity(0, range(int(cores)))
     train, chosen, _ = _inputs(images)
 
-    from study.seeds import in_parallel, with_seed
+    from study.identity import with_seed
+    from study.seeds import in_parallel
 
     recipe = chosen.model_copy(update={"train": chosen.train.model_copy(update={"epochs": epochs})})
     jobs = [("described", with_seed(recipe, seed)) for seed in range(4)]

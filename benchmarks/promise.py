@@ -46,15 +46,12 @@ def ours(recipe: str, images: int, epochs: int) -> dict[str, float]:
     from stages import preprocess
     from stages.lib import model, parameters
     from stages.lib.scores import score
-    from stages.lib.splits import Split
     from stages.train import fit
+    from study.identity import first
 
     chosen = parameters.read(ROOT / f"recipes/{recipe}.yaml")
     whole, _ = preprocess.training_splits(chosen.preprocess)
-    training, nothing = (
-        Split(whole.images[:count], whole.labels[:count], whole.normalisation)
-        for count in (images, 0)
-    )
+    training, nothing = first(whole, images), first(whole, 0)
     test = preprocess.testing_split(whole.normalisation)
     settings, shape = chosen.train.model_copy(update={"epochs": epochs}), chosen.model
     generator = torch.Generator().manual_seed(settings.seed)

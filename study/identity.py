@@ -27,8 +27,7 @@ def identity(recipe: Parameters, training: Split, scored: Split) -> str:
         exclude={"download": True, "model": {"parameter_budget"}, "train": {"seed"}},
     )
     few = first(training, 2 * recipe.train.batch_size + 2)
-    probe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": 0})})
-    network, _ = train_recipe(probe, few, first(few, 0))
+    network, _ = train_recipe(with_seed(recipe, 0), few, first(few, 0))
     logits = model.predict(network, few.images, few.normalisation)
     digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode())
     for tensor in (training.images, training.labels, scored.images, scored.labels, logits):
@@ -39,3 +38,8 @@ def identity(recipe: Parameters, training: Split, scored: Split) -> str:
 def first(split: Split, count: int) -> Split:
     """The first `count` images of a split, or all of them if there are fewer."""
     return Split(split.images[:count], split.labels[:count], split.normalisation)
+
+
+def with_seed(recipe: Parameters, seed: int) -> Parameters:
+    """The same recipe with another seed."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})

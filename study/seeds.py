@@ -18,7 +18,7 @@ from stages.lib.parameters import Parameters
 from stages.lib.scores import score
 from stages.lib.splits import Split
 from stages.train import train_recipe
-from study.identity import first, identity
+from study.identity import first, identity, with_seed
 
 ROOT = Path(__file__).parent.parent
 NOT_SHIPPED = [".git", ".venv", ".dvc", "data", "models", "metrics", "plots"]
@@ -139,8 +139,3 @@ def train_seed(name: str, recipe: Parameters, training: Split, scored: Split) ->
         "recipe": name, "seed": recipe.train.seed, **scores, **last,
         "threads": fused.THREADS, "model_md5": md5,
     }  # fmt: skip
-
-
-def with_seed(recipe: Parameters, seed: int) -> Parameters:
-    """The same recipe with another seed."""
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})

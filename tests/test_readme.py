@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 from tests.project import ROOT
 from tests.test_repository import committed
@@ -29,6 +30,14 @@ def test_the_means_are_those_of_the_study() -> None:
     assert f"**{mean:.2f} % on the mean over {tuned['n']} seeds**" in stated
     assert f"95 % interval {low:.2f} to {high:.2f} %), against" in stated
     assert f"against {100 * described['mean']:.2f} % for the described one" in stated
+    assert sum(accuracy >= 0.9943 for accuracy in described["accuracies"].values()) == 1
+    assert "described recipe's 20 seeds one reaches 99.43 %" in stated
+
+
+def test_the_comparison_is_what_the_command_says() -> None:
+    command = [sys.executable, "-m", "study.compare", "described", "tuned"]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert f"$ python -m study.compare described tuned\n{said}```" in README
 
 
 def test_every_make_target_exists_and_is_explained() -> None:
