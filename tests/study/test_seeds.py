@@ -163,7 +163,11 @@ def test_a_recipe_that_is_not_there_is_named(project: Project) -> None:
 def start(project: Project, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "study.run", "tiny"]
     return subprocess.Popen(
-        command, cwd=project.path, env=project.environment() | RAY | environment
+        command,
+        cwd=project.path,
+        env=project.environment() | RAY | environment,
+        # a shell's background job ignores Ctrl-C, and so would all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
