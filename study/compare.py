@@ -7,6 +7,7 @@ Reads metrics/study/A.json and B.json. Prints the difference of the means, B min
 import argparse
 import json
 import math
+import statistics
 from pathlib import Path
 
 from scipy import stats
@@ -25,10 +26,14 @@ def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
         b: at least 2 values.
     """
     gap = sum(b) / len(b) - sum(a) / len(a)
-    if len(set(a)) == len(set(b)) == 1:
+    squares = [statistics.variance(values) / len(values) for values in (a, b)]
+    if sum(squares) == 0:
         return gap, gap, gap
-    interval = stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
-    return gap, float(interval.low), float(interval.high)
+    freedom = sum(squares) ** 2 / sum(
+        square**2 / (len(values) - 1) for square, values in zip(squares, (a, b), strict=True)
+    )
+    reach = float(stats.t.ppf(0.975, freedom)) * math.sqrt(sum(squares))
+    return gap, gap - reach, gap + reach
 
 
 def seeds_needed(a: list[float], b: list[float]) -> int | None:
@@ -40,7 +45,7 @@ def seeds_needed(a: list[float], b: list[float]) -> int | None:
     if gap == 0:
         return None
     quantiles = stats.norm.ppf(0.975) + stats.norm.ppf(POWER)
-    return math.ceil(quantiles**2 * (stats.tvar(a) + stats.tvar(b)) / gap**2)
+    return math.ceil(quantiles**2 * (statistics.variance(a) + statistics.variance(b)) / gap**2)
 
 
 def read(name: str) -> list[float]:
@@ -63,7 +68,8 @@ def main() -> None:
     a, b = read(names.a), read(names.b)
     gap, low, high = difference(a, b)
     for name, values in ((names.a, a), (names.b, b)):
-        print(f"{name}: {stats.tmean(values):.3f} % (n {len(values)}, sd {stats.tstd(values):.3f})")
+        mean, sd = statistics.mean(values), statistics.stdev(values)
+        print(f"{name}: {mean:.3f} % (n {len(values)}, sd {sd:.3f})")
     print(f"{names.b} - {names.a}: {gap:+.3f} points, 95 % interval {low:+.3f} to {high:+.3f}")
     if low <= 0 <= high:
         needed = seeds_needed(a, b)

@@ -36,3 +36,10 @@ def test_more_seeds_are_needed_for_a_smaller_difference() -> None:
     # (1.96 + 0.8416)^2 * 2 * 0.05^2 / 0.03^2 = 43.6
     assert seeds_needed(a, near) == 44
     assert seeds_needed(a, a) is None
+
+
+def test_seeds_without_spread_have_an_interval_too() -> None:
+    assert difference([99.1, 99.1], [99.4, 99.4]) == pytest.approx((0.3, 0.3, 0.3))
+    gap, low, high = difference([99.1, 99.1], [99.4, 99.5])
+    # Welch's degrees of freedom are those of the pair that varies: 1, t 12.706, s.e. 0.05
+    assert (gap, low, high) == pytest.approx((0.35, 0.35 - 0.6353, 0.35 + 0.6353), abs=1e-4)
