@@ -7,10 +7,10 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test lint plots bench bench-quick study lock
+.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/installed ## make .venv and install the locked packages
 
@@ -22,6 +22,9 @@ repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FO
 
 test: .venv/installed ## run every test
 	@$(PYTHON) -m pytest
+
+verify-faults: .venv/installed ## make every fault of tests/faults as often as the README says
+	@$(PYTHON) -m pytest tests/faults --thorough
 
 lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages/)
 	@$(PYTHON) -m ruff check .

@@ -1,5 +1,6 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and the options of tests/faults."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,50 @@ import torch
 
 # isort: on
 from tests.project import Project, make_project
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="do every fault as often as the README says"
+    )
+    parser.addoption("--fault-seed", type=int, default=0, help="draws moments and places of faults")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "promise(text, quick, thorough): what a test of tests/faults proves, how often"
+    )
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest, record_property: pytest.FixtureDef) -> int:
+    """How many faults the test is to make, by its mark; what the table of promises counts."""
+    mark = request.node.get_closest_marker("promise")
+    count = mark.kwargs["thorough" if request.config.getoption("--thorough") else "quick"]
+    record_property("promise", (mark.args[0], request.node.nodeid.partition("[")[0], count))
+    return count
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Where a test of tests/faults draws moments and places from; `--fault-seed` moves them."""
+    return random.Random(f"{request.config.getoption('--fault-seed')} {request.node.nodeid}")
+
+
+def pytest_terminal_summary(terminalreporter: object) -> None:
+    """After a thorough run: the table of promises, with the faults of the tests that passed."""
+    if not terminalreporter.config.getoption("--thorough"):
+        return
+    counts: dict[tuple[str, str], int] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "promise" and report.when == "call":
+                text, test, count = value
+                counts[text, test] = counts.get((text, test), 0) + count
+    terminalreporter.section("promises kept")
+    terminalreporter.write_line("| promise | test | times |\n|---|---|--:|")
+    for (text, test), count in sorted(counts.items(), key=lambda item: item[0][1]):
+        terminalreporter.write_line(f"| {text} | `{test}` | {count:,} |")
 
 
 @pytest.fixture(autouse=True)
