@@ -1,24 +1,30 @@
-"""Run every benchmark and write benchmarks/results.md: `python -m benchmarks.bench [--quick]`.
+"""Run every benchmark and write benchmarks/results.md: `python -m benchmarks.bench`.
 
 Each measurement is a process of its own; the arms of a table take turns, so that a slow minute
 of the machine falls on all of them. `--quick` does the same on few images, prints and writes
-nothing.
+nothing; `--tables 6 7` measures these alone and leaves the others in the file as they are.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.measure import ROOT, arm, machine, median, run, spread, table, take_turns
+from benchmarks.measure import (
+    ROOT,
+    arm,
+    machine,
+    median,
+    run,
+    sections,
+    spread,
+    table,
+    take_turns,
+)
+from benchmarks.scaling import beside_a_busy_process, growth
 
 RESULTS = ROOT / "benchmarks/results.md"
 IMAGES = 60_000
-BUSY = "while True: pass"
 
 
 def against_others(images: int, repeats: int) -> str:
@@ -101,63 +107,6 @@ def of_the_pipeline(repeats: int) -> str:
     )
 
 
-def growth(images: int, repeats: int) -> str:
-    """Table 4: time and memory against epochs, images and the size of the network."""
-    few = images // 4
-    epochs = {f"{n} epochs of {few:,} images": arm("ours", few, n) for n in (1, 5, 19)}
-    sizes = {f"{n:,} images": arm("ours", n, 1) for n in (images, images * 4)}
-    networks = {
-        f"blocks {blocks}": arm("ours", few, 1, blocks)
-        for blocks in (
-            "4,pool,8,pool,16,pool",
-            "8,pool,16,pool,32,pool",
-            "16,pool,32,pool,64,pool",
-            "8,8,pool,16,16,pool,32,32,pool",
-        )
-    }
-    runs = take_turns(epochs | sizes | networks, repeats)
-    units = [1, 5, 19, 4, 16] + [1] * len(networks)
-    rows = [
-        [
-            name,
-            *spread(each.seconds for each in found),
-            f"{median(found) / unit:.2f}",
-            f"{max(each.peak for each in found):.0f}",
-        ]
-        for (name, found), unit in zip(runs.items(), units, strict=True)
-    ]
-    return (
-        f"## 4. Growth\n\nSeconds of training, one epoch of {few:,} images unless it says "
-        f"otherwise; of the median, the share of {few:,} images; and peak memory.\n\n"
-        + table(["", "minimum", "median", "maximum", f"per {few:,}", "MB"], rows)
-    )
-
-
-def beside_a_busy_process(images: int, repeats: int) -> str:
-    """Table 5: the same epoch while another process keeps every core busy."""
-    command = {"ours": arm("ours", images, 1)}
-    quiet, busy = [], []
-    for _ in range(repeats):
-        quiet += take_turns(command, 1)["ours"]
-        with ExitStack() as stack:
-            for _ in range(os.cpu_count() or 1):
-                other = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
-                stack.callback(other.kill)
-            busy += take_turns(command, 1)["ours"]
-    return (
-        f"## 5. Beside a busy process\n\nSeconds per epoch of {images:,} images, alone and while "
-        "every core also runs another busy process.\n\n"
-        + table(
-            ["", "minimum", "median", "maximum"],
-            [
-                ["quiet", *spread(each.seconds for each in quiet)],
-                ["busy", *spread(each.seconds for each in busy)],
-            ],
-        )
-        + f"\n\nOf medians: **{median(busy) / median(quiet):.2f} times**."
-    )
-
-
 def until_the_promise(images: int, epochs: int) -> str:
     """Table 6: seconds until a test accuracy that the described recipe promises."""
     rows = []
@@ -191,26 +140,42 @@ def of_a_study(images: int, epochs: int) -> str:
     )
 
 
+def of_a_gpu() -> str:
+    """Table 8: what is left to do."""
+    return "## 8. GPU\n\nNot timed: there was none at hand."
+
+
 def main() -> None:
-    """Run all, print all, and write the file unless quick."""
+    """Measure, print, and write the file unless quick."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few images, nothing written")
-    quick = parser.parse_args().quick
-    images, repeats = (5_120, 2) if quick else (IMAGES, 5)
-    parts = [
+    parser.add_argument("--tables", nargs="+", default=[], help="numbers; without it, all")
+    chosen = parser.parse_args()
+    images, repeats = (5_120, 2) if chosen.quick else (IMAGES, 5)
+    head = (
         "# Benchmarks\n\nWritten by `make bench`, which wants a machine that does nothing else. "
-        f"Each figure is of {repeats} repeats, each in a process of its own, taking turns.",
-        machine(),
-        against_others(images, repeats),
-        of_the_pipeline(repeats),
-        growth(images, repeats),
-        beside_a_busy_process(images, repeats),
-        until_the_promise(images, 2 if quick else 19),
-        of_a_study(images, 2 if quick else 3),
-        "## 8. GPU\n\nNot timed: there was none at hand.",
-    ]
-    text = "\n\n".join(parts) + "\n"
-    if not quick:
+        f"Each figure is of {repeats} repeats, each in a process of its own, taking turns.\n\n"
+        f"{machine()}"
+    )
+    measurements = {
+        "1": lambda: against_others(images, repeats),  # and 2
+        "3": lambda: of_the_pipeline(repeats),
+        "4": lambda: growth(images, repeats),
+        "5": lambda: beside_a_busy_process(images, repeats),
+        "6": lambda: until_the_promise(images, 2 if chosen.quick else 19),
+        "7": lambda: of_a_study(images, 2 if chosen.quick else 3),
+        "8": of_a_gpu,
+    }
+    unknown = set(chosen.tables) - set(measurements)
+    if unknown:
+        parser.error(f"no table {', '.join(sorted(unknown))}; there are {', '.join(measurements)}")
+    found = {} if chosen.quick or not chosen.tables else sections(RESULTS.read_text())
+    found.setdefault("", head)
+    for number, measure in measurements.items():
+        if number in chosen.tables or not chosen.tables:
+            found |= sections(measure())
+    text = "\n\n".join(found[number].strip() for number in sorted(found)) + "\n"
+    if not chosen.quick:
         RESULTS.write_text(text)
     print(text)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -111,3 +112,9 @@ def machine() -> str:
         f"{platform.python_version()}, {versions}. Ours on one thread, its convolutions on "
         "two; the plain script with torch's own choice of threads."
     )
+
+
+def sections(text: str) -> dict[str, str]:
+    """The parts of the file by the number in their heading; what stands before is ''."""
+    parts = re.split(r"^(?=## \d)", text, flags=re.MULTILINE)
+    return {part[3:].partition(".")[0] if part[:3] == "## " else "": part for part in parts}
