@@ -48,18 +48,23 @@ def variants(screen: Screen) -> dict[str, Parameters]:
     for name, changes in screen.changes.items():
         recipe = parameters.read(Path(f"recipes/{name}.yaml"))
         for change in ({}, *changes):
-            said = ", ".join(f"{key}={json.dumps(value)}" for key, value in change.items())
-            label = f"{name}: {said}" if said else name
-            found[label] = changed(recipe, label, change | held_out)
+            said = label(name, change)
+            found[said] = changed(recipe, said, change | held_out)
     return found
 
 
-def changed(recipe: Parameters, label: str, change: Mapping[str, object]) -> Parameters:
+def label(recipe: str, change: Mapping[str, object]) -> str:
+    """What a recipe with this change is called in tables; without one, its own name."""
+    said = ", ".join(f"{key}={json.dumps(value)}" for key, value in change.items())
+    return f"{recipe}: {said}" if said else recipe
+
+
+def changed(recipe: Parameters, said: str, change: Mapping[str, object]) -> Parameters:
     """The recipe with other values for some `section.key`."""
     content = recipe.model_dump()
     for name, value in change.items():
         section, _, key = name.partition(".")
         if key not in content.get(section, {}):
-            raise UserError(f"{PATH}: {label}: {name}: no such key in a recipe")
+            raise UserError(f"{PATH}: {said}: {name}: no such key in a recipe")
         content[section][key] = value
-    return parameters.check(Parameters, content, f"{PATH}: {label}")
+    return parameters.check(Parameters, content, f"{PATH}: {said}")

@@ -1,19 +1,22 @@
 """Put what was studied side by side: `python -m study.report`.
 
-Reads metrics/study/*.json and metrics/study/screen.csv. Writes a table between the markers of
-README.md and of docs/recipes.md, and plots/study.png: every seed and the interval of each mean.
+Reads metrics/study/*.json, metrics/study/screen.csv, study/params.yaml and recipes/. Writes tables
+between markers of README.md and of docs/recipes.md, and plots/study.png: every seed and the
+interval of each mean.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.lib import files
+from stages.lib import files, parameters
 from stages.lib.errors import UserError, exit_with
 from stages.lib.pictures import ACCENT, INK, png
+from study import plan
 from study.compare import difference
 from study.seeds import ROOT, read_rows
 
@@ -23,6 +26,7 @@ README = ROOT / "README.md"
 RECIPES = ROOT / "docs/recipes.md"
 PLOT = ROOT / "plots/study.png"
 BEGIN, END = "<!-- begin: python -m study.report -->", "<!-- end -->"
+BEGIN_DEPARTURES = "<!-- begin: departures, by python -m study.report -->"
 PROMISE = 99.43  # percent, what the description says that recipes/described.yaml follows
 
 Summaries = dict[str, dict[str, Any]]
@@ -79,6 +83,44 @@ def screen_table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def departures(rows: pd.DataFrame) -> str:
+    """A Markdown table of what `tuned` does not take from `described`, and what that is worth.
+
+    Args:
+        rows: of the screening; a change counts if it takes the described values back.
+    """
+    described, tuned = (
+        parameters.read(ROOT / f"recipes/{name}.yaml").model_dump()
+        for name in ("described", "tuned")
+    )
+    accuracies = {name: list(100 * found["accuracy"]) for name, found in rows.groupby("recipe")}
+    found: list[tuple[float, str]] = []
+    for change in plan.read(ROOT / plan.PATH).screen.changes["tuned"]:
+        keys = {name: name.split(".") for name in change}
+        taken_back = all(described[keys[n][0]][keys[n][1]] == value for n, value in change.items())
+        label = plan.label("tuned", change)
+        if not taken_back or label not in accuracies:
+            continue
+        said = ", ".join(
+            f"`{name}` {shown(described[section][key])} → {shown(tuned[section][key])}"
+            for name, (section, key) in keys.items()
+        )
+        gap, low, high = difference(accuracies[label], accuracies["tuned"])
+        found.append((gap, f"| {said} | {gap:+.3f} | {low:+.3f} to {high:+.3f} |"))
+    return "\n".join(
+        [
+            "| departure, described → tuned | worth, points | 95 % interval |",
+            "|---|--:|--:|",
+            *(line for _, line in sorted(found, reverse=True)),
+        ]
+    )
+
+
+def shown(value: object) -> str:
+    """A value as parameter files have it."""
+    return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
+
+
 def picture(results: Summaries) -> bytes:
     """Every seed as a dot, the mean with its interval as a diamond, a recipe a row; PNG."""
     figure = Figure(figsize=(8, 1.2 + 0.8 * len(results)), layout="constrained", dpi=100)
@@ -102,25 +144,39 @@ def picture(results: Summaries) -> bytes:
     return png(figure)
 
 
-def insert(path: Path, found: str) -> str:
-    """The text of the file with this table between its markers.
+def insert(path: Path, tables: Mapping[str, str]) -> str:
+    """The text of the file with each table below the marker that is its key, down to END.
 
     Raises:
         UserError: a marker is missing.
     """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{path}: expected the lines {BEGIN!r} and {END!r} around the table")
-    return f"{before}{BEGIN}\n\n{found}\n\n{END}{after}"
+    text = path.read_text()
+    for begin, found in tables.items():
+        before, begun, rest = text.partition(begin)
+        _, end, after = rest.partition(END)
+        if not begun or not end:
+            raise UserError(f"{path}: expected the lines {begin!r} and {END!r} around a table")
+        text = f"{before}{begin}\n\n{found}\n\n{END}{after}"
+    return text
+
+
+def readme(results: Summaries, rows: pd.DataFrame) -> str:
+    """What README.md should say."""
+    return insert(README, {BEGIN: table(results), BEGIN_DEPARTURES: departures(rows)})
+
+
+def document(rows: pd.DataFrame) -> str:
+    """What docs/recipes.md should say."""
+    return insert(RECIPES, {BEGIN: screen_table(rows)})
 
 
 def main() -> None:
     results = read()
     if not results:
         raise UserError(f"{RESULTS}: holds no results; `make study` makes them")
-    files.write(README, insert(README, table(results)).encode())
-    files.write(RECIPES, insert(RECIPES, screen_table(read_rows(SCREEN))).encode())
+    rows = read_rows(SCREEN)
+    files.write(README, readme(results, rows).encode())
+    files.write(RECIPES, document(rows).encode())
     files.write(PLOT, picture(results))
 
 

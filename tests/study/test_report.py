@@ -1,13 +1,16 @@
 """The tables and the plot are those of the files."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from stages.lib import parameters
 from stages.lib.errors import UserError
 from study import report
 from study.seeds import COLUMNS
+from tests.project import ROOT
 
 RESULTS = {
     name: {
@@ -20,13 +23,12 @@ RESULTS = {
 
 
 def test_the_readme_has_the_table_of_the_files() -> None:
-    expected = report.insert(report.README, report.table(report.read()))
+    expected = report.readme(report.read(), report.read_rows(report.SCREEN))
     assert report.README.read_text() == expected, "run `python -m study.report`"
 
 
 def test_the_document_has_the_table_of_the_files() -> None:
-    rows = report.read_rows(report.SCREEN)
-    expected = report.insert(report.RECIPES, report.screen_table(rows))
+    expected = report.document(report.read_rows(report.SCREEN))
     assert report.RECIPES.read_text() == expected, "run `python -m study.report`"
 
 
@@ -64,12 +66,27 @@ def test_a_file_without_markers_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     file.write_text("no markers")
     with pytest.raises(UserError, match="expected the lines"):
-        report.insert(file, "table")
+        report.insert(file, {report.BEGIN: "table"})
     file.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
-    found = report.insert(file, "new")
+    found = report.insert(file, {report.BEGIN: "new"})
     assert found.startswith("above\n")
     assert found.endswith("below\n")
     assert "new" in found
     assert "old" not in found
     file.write_text(found)
-    assert report.insert(file, "new") == found
+    assert report.insert(file, {report.BEGIN: "new"}) == found
+
+
+def test_every_departure_of_the_tuned_recipe_is_measured() -> None:
+    lines = report.departures(report.read_rows(report.SCREEN))
+    described, tuned = (
+        parameters.read(ROOT / f"recipes/{name}.yaml").model_dump()
+        for name in ("described", "tuned")
+    )
+    differing = {
+        f"{section}.{key}"
+        for section, values in tuned.items()
+        for key, value in values.items()
+        if value != described[section][key]
+    }
+    assert set(re.findall(r"`([\w.]+)`", lines)) == differing - {"preprocess.validation_size"}
