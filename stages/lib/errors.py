@@ -8,6 +8,12 @@ class UserError(Exception):
     """Something outside the code is wrong; the message says what, where and what to do."""
 
 
+def one_line(text: str, width: int = 200) -> str:
+    """Words from outside, such as a server's or a file's, as a line that a terminal can show."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:width])
+    return shown + "..." * (len(text) > width)
+
+
 def exit_with(main: Callable[[], None]) -> None:
     """Run `main`; end the process with a message instead of a traceback where a user can act.
 

@@ -1,11 +1,14 @@
 """Fetch one file from the first mirror that delivers it, checked against its sha256."""
 
+import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import responses
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
 import pooch
@@ -14,11 +17,12 @@ import urllib3
 from tqdm import tqdm
 
 from stages.lib import files
-from stages.lib.errors import UserError
+from stages.lib.errors import UserError, one_line
 
 pooch.get_logger().setLevel("WARNING")
 
 MAX_BYTES = 64 * 2**20  # six times the largest MNIST file
+MAX_REDIRECTS = 5  # the public mirrors send none
 TRANSIENT = {408, 429, 500, 502, 503, 504}  # HTTP answers worth asking for again
 
 
@@ -38,7 +42,7 @@ class Patience:
     silence: float = 10
     tries: int = 3
     pause: float = 0.5  # before the second try; doubles with each further one
-    rate: int = 5_000  # slower than this on average, after `silence`, is given up
+    rate: int = 5_000  # slower than this on average, after `connect` and `silence`, is given up
 
 
 def fetch(
@@ -48,8 +52,9 @@ def fetch(
 
     Mirrors are tried in order; each is a folder, a `file://`, `http://` or `https://` address.
     A dropped connection, a silence or a 5xx is tried again with a growing pause; a 403, a 404,
-    no answer at all, a trickle or wrong bytes is not. `target` appears whole and right, or
-    stays as it was.
+    no answer at all, a trickle or wrong bytes is not. An address in https is never left for one
+    in http. `target` appears whole and right, or stays as it was. To be called from the main
+    thread: a signal ends what hangs.
 
     Raises:
         MirrorsError: every mirror failed; the message has a line for each with its reason.
@@ -62,14 +67,15 @@ def fetch(
                 files.write(target, _retrieve(f"{mirror.rstrip('/')}/{name}", sha256, patience))
                 return mirror
             except RefusedError as error:
-                reasons.append(f"  {mirror}: {error}")
+                reasons.append(f"  {mirror}: {one_line(str(error))}")
                 break
             except requests.ConnectTimeout:
                 reasons.append(f"  {mirror}: no answer in {patience.connect:g} s")
                 break
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if attempt + 1 == patience.tries:
-                    reasons.append(f"  {mirror}: {_reason(error)} ({patience.tries} tries)")
+                    reason = one_line(_reason(error))
+                    reasons.append(f"  {mirror}: {reason} ({patience.tries} tries)")
                 else:
                     time.sleep(patience.pause * 2**attempt)
     raise MirrorsError("\n".join([f"no mirror delivered {name}:", *reasons]))
@@ -102,42 +108,102 @@ def _copy(address: str, output: Path) -> None:
     split = urlsplit(address)
     source = Path(url2pathname(split.path) if split.scheme == "file" else address)
     try:
+        if source.exists() and not source.is_file():  # reading a pipe would never end
+            raise RefusedError(f"{source.absolute()} is not a file")
+        if source.exists() and source.stat().st_size > MAX_BYTES:
+            raise RefusedError(f"{source.absolute()} has more than {MAX_BYTES:,} bytes")
         output.write_bytes(source.read_bytes())
     except OSError as error:
         raise RefusedError(f"cannot read {source.absolute()}: {error.strerror}") from None
 
 
+class Session(requests.Session):
+    """Leaves redirects to `_ask`: requests would read what comes with one, however much it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: no redirect to follow."""
+        return None
+
+
 def _download(url: str, output: Path, patience: Patience) -> None:
     """Stream `url` to `output`; bytes are taken as sent, so a served .gz stays a .gz."""
+    with (
+        _in_time(patience) as count,
+        Session() as session,
+        _ask(session, url, patience) as response,
+        output.open("wb") as file,
+    ):
+        if response.status_code in TRANSIENT:
+            response.raise_for_status()
+        if response.status_code != requests.codes.ok:
+            raise RefusedError(_status(response))
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else None
+        if total and total > MAX_BYTES:
+            raise RefusedError(f"says that it sends {total:,} bytes")
+        name = url.rpartition("/")[2]
+        with tqdm(total=total, desc=name, unit="B", unit_scale=True, disable=None) as bar:
+            while chunk := response.raw.read1(2**16, decode_content=False):
+                bar.update(file.write(chunk))
+                count(len(chunk))
+
+
+def _ask(session: Session, url: str, patience: Patience) -> requests.Response:
+    """The answer to a request, its body not read yet, after a few redirects at most."""
     headers = {"Accept-Encoding": "identity"}
     timeout = (patience.connect, patience.silence)
-    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
-        if response.status_code not in TRANSIENT and not response.ok:
-            raise RefusedError(f"HTTP {response.status_code} {response.reason}")
-        response.raise_for_status()
-        total = int(response.headers.get("Content-Length", 0)) or None
-        begun, received = time.monotonic(), 0
-        with (
-            output.open("wb") as file,
-            tqdm(
-                total=total, desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None
-            ) as bar,
-        ):
-            # read1 returns what has arrived, so that a trickle is noticed
-            while chunk := response.raw.read1(2**16, decode_content=False):
-                received += file.write(chunk)
-                bar.update(len(chunk))
-                seconds = time.monotonic() - begun
-                if received > MAX_BYTES:
-                    raise RefusedError(f"sent more than {MAX_BYTES:,} bytes")
-                if seconds > patience.silence and received < patience.rate * seconds:
-                    raise RefusedError(f"too slow: {received:,} bytes in {seconds:.0f} s")
+    for _ in range(MAX_REDIRECTS + 1):
+        response = session.get(url, headers=headers, stream=True, timeout=timeout)
+        if not response.is_redirect:
+            return response
+        response.close()
+        scheme = urlsplit(url).scheme
+        url = urljoin(url, response.headers["Location"])
+        if urlsplit(url).scheme not in ("https", scheme):
+            raise RefusedError(f"redirects from {scheme} to {urlsplit(url).scheme}")
+    raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
+
+
+@contextmanager
+def _in_time(patience: Patience) -> Generator[Callable[[int], None]]:
+    """End what the block does with RefusedError if it brings too many bytes, or too slowly.
+
+    The block calls the function that it gets with the size of what has arrived. The pace is
+    checked by a timer: a timeout of the socket begins anew with each byte, even of headers.
+    """
+    begun, received = time.monotonic(), 0
+
+    def count(size: int) -> None:
+        nonlocal received
+        received += size
+        if received > MAX_BYTES:
+            raise RefusedError(f"sent more than {MAX_BYTES:,} bytes")
+
+    def check(*_: object) -> None:
+        seconds = time.monotonic() - begun
+        if received < patience.rate * (seconds - patience.connect - patience.silence):
+            raise RefusedError(f"too slow: {received:,} bytes in {seconds:.0f} s")
+
+    earlier = signal.signal(signal.SIGALRM, check)
+    signal.setitimer(
+        signal.ITIMER_REAL, patience.connect + patience.silence, max(patience.silence / 2, 0.1)
+    )
+    try:
+        yield count
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+
+
+def _status(response: requests.Response) -> str:
+    """The status in the standard's words; the server's own could be anything."""
+    return f"HTTP {response.status_code} {responses.get(response.status_code, '')}".rstrip()
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, without the wrapping of three libraries."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code} {error.response.reason}"
+        return _status(error.response)
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error) or type(error).__name__
