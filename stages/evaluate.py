@@ -6,6 +6,7 @@ metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, worst_errors.pn
 augmentation.png.
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -77,6 +78,8 @@ def main() -> None:
     examples, errors = len(test), int((logits.argmax(1) != test.labels).sum())
     low, high = wilson_interval(examples - errors, examples)
     scores = score(logits, test.labels)
+    if not math.isfinite(scores["loss"]):
+        raise UserError(f"{MODEL}: its loss on {TEST} is {scores['loss']}; `dvc repro` remakes it")
 
     files.write(PLOTS / "confusion.csv", table.to_csv(index=False).encode())
     files.write(PLOTS / "digits.csv", digits.to_csv(index=False).encode())

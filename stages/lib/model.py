@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from stages.lib import fused, tensors
-from stages.lib.errors import UserError
+from stages.lib.errors import UserError, one_line
 from stages.lib.parameters import IMAGE_SIZE, Architecture, Block, Model
-from stages.lib.splits import Normalisation
+from stages.lib.splits import DIGITS, Normalisation
 
-DIGITS = 10
 EVALUATION_BATCH = 200  # more takes memory and saves no time
 
 
@@ -151,19 +150,30 @@ def load(path: Path) -> tuple[DigitNet, Normalisation]:
     """Rebuild the network that `save` wrote, in evaluation mode.
 
     Raises:
-        UserError: no such file, not a model, or weights that do not fit the architecture.
+        UserError: no such file, not a model, or weights that do not fit the architecture or are
+            not finite.
     """
     weights, header = tensors.load(path, ModelHeader)
     architecture = header.architecture
-    model = DigitNet(
-        architecture.blocks, architecture.hidden, architecture.dropout, torch.Generator()
-    )
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        problem = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path}: the weights do not fit the architecture: {problem}") from None
+    shape = architecture.blocks, architecture.hidden, architecture.dropout
+    with torch.device("meta"):  # the memory is taken once the weights are known to fill it
+        expected = {name: _kind(weight) for name, weight in DigitNet(*shape).state_dict().items()}
+    found = {name: _kind(weight) for name, weight in weights.items()}
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            raise UserError(
+                f"{path}: the weights do not fit the architecture: {one_line(name)} is "
+                f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
+            )
+        if not weights[name].isfinite().all():
+            raise UserError(f"{path}: {name} is not finite; `dvc repro` remakes it")
+    model = DigitNet(*shape, torch.Generator())
+    model.load_state_dict(weights)
     return model.eval(), header.normalisation
+
+
+def _kind(weight: torch.Tensor) -> str:
+    return f"{weight.dtype} of shape {list(weight.shape)}"
 
 
 def predict(model: DigitNet, images: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:

@@ -13,10 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from stages.lib.errors import UserError
+from stages.lib.errors import UserError, one_line
 
 IMAGE_SIZE = 28  # pixels, width and height
+MAX_PARAMETERS = 10_000_000  # 40 MB of weights, a thousand times what the digits need
+MAX_BYTES = 64 * 2**10  # of a YAML file, twenty times params.yaml: reading takes seconds at most
+MAX_DEPTH = 10  # nested lists and mappings of a YAML file; ours have 3
 
 
 def _block(value: object) -> object:
@@ -71,7 +75,7 @@ class Architecture(Section):
 class Model(Architecture):
     """The network and the number of parameters that it may have."""
 
-    parameter_budget: int = Field(ge=1)
+    parameter_budget: int = Field(ge=1, le=MAX_PARAMETERS)
 
 
 class Augment(Section):
@@ -126,19 +130,38 @@ def read_as(kind: type[Schema], path: Path) -> Schema:
     """Read and check a YAML file; values are read as DVC reads them (`1e-3` is a number).
 
     Raises:
-        UserError: no such file, not YAML, or values that the schema refuses: one line for each,
-            with the key, what was found and what is allowed.
+        UserError: no such file, not YAML, too large, or with values that the schema refuses: one
+            line for each, with the key, what was found and what is allowed.
     """
     try:
-        content: object = YAML(typ="safe").load(path.read_bytes())  # pyright: ignore
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; no parameters need that")
+        _check_plain(path, text)
+        content: object = YAML(typ="safe").load(text)  # pyright: ignore
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; restore it with `git checkout {path}`") from None
     except MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {error.problem}") from None
+        problem = one_line(str(error.problem))
+        raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+        problem = one_line(str(error).splitlines()[0])
+        raise UserError(f"{path}: not valid YAML: {problem}") from None
     return check(kind, content, str(path))
+
+
+def _check_plain(path: Path, text: bytes) -> None:
+    """Refuse what makes a small file large or slow: aliases, tags and deep nesting."""
+    depth = 0
+    for event in YAML(typ="safe").parse(text):  # pyright: ignore
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent) or getattr(event, "tag", None) or depth > MAX_DEPTH:
+            raise UserError(
+                f"{path}, line {event.start_mark.line + 1}: an alias (*name), a tag (!name) or "
+                f"more than {MAX_DEPTH} lists in lists; write plain values"
+            )
 
 
 def check(kind: type[Schema], content: object, where: str) -> Schema:
@@ -157,7 +180,7 @@ def check(kind: type[Schema], content: object, where: str) -> Schema:
 def _explain(detail: ErrorDetails, kind: type[Section]) -> str:
     """One line for one refused value: its key, what was found, what is allowed."""
     location = detail["loc"]
-    key = ".".join(str(part) for part in location)
+    key = ".".join(one_line(str(part), 60) for part in location)
     match detail["type"]:
         case "extra_forbidden":
             keys = _keys(kind, location[:-1])
@@ -169,10 +192,18 @@ def _explain(detail: ErrorDetails, kind: type[Section]) -> str:
             return f"{key}: missing; restore it from {source}"
         case "value_error":
             problem = str(detail["ctx"]["error"])  # pyright: ignore
-            return f"{key} is {reprlib.repr(detail['input'])}: {problem}"
+            return f"{key} is {_shown(detail['input'])}: {problem}"
         case _:
             allowed = detail["msg"].replace("Input should be", "should be")
-            return f"{key or 'the file'} is {reprlib.repr(detail['input'])}: {allowed}"
+            return f"{key or 'the file'} is {_shown(detail['input'])}: {allowed}"
+
+
+def _shown(value: object) -> str:
+    """A value as the user wrote it, shortened."""
+    try:
+        return one_line(reprlib.repr(value))
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _keys(kind: type[Section], location: tuple[int | str, ...]) -> list[str]:
