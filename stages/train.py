@@ -1,8 +1,8 @@
 """Train the network; the test split is not among the inputs.
 
 Reads data/prepared/{train,validation}.safetensors and `model`, `augment`, `train` of
-params.yaml. Writes models/model.safetensors, metrics/train.json and, after every epoch,
-plots/learning_curves.csv.
+params.yaml. Writes models/model.safetensors, metrics/train.json, metrics/environment.json and,
+after every epoch, plots/learning_curves.csv.
 """
 
 import math
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from stages.lib import files, model, parameters, splits
+from stages.lib import environment, files, model, parameters, splits
 from stages.lib.augment import batches
 from stages.lib.calibration import calibrate
 from stages.lib.errors import UserError, exit_with
@@ -28,6 +28,7 @@ PARAMETERS = Path("params.yaml")
 PREPARED = Path("data/prepared")
 MODEL = Path("models/model.safetensors")
 METRICS = Path("metrics/train.json")
+ENVIRONMENT = Path("metrics/environment.json")
 CURVES = Path("plots/learning_curves.csv")
 
 Row = dict[str, float | None]
@@ -202,6 +203,7 @@ def main() -> None:
     model.save(MODEL, network, train.normalisation)
     last = {name: value for name, value in history[-1].items() if value is not None}
     files.write_json(METRICS, {"parameters": count, **last})
+    files.write_json(ENVIRONMENT, environment.describe(device))
 
 
 if __name__ == "__main__":
