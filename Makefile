@@ -49,6 +49,8 @@ lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 		--no-emit-index-url --group dev --group study pyproject.toml -o requirements.txt
 
 # uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
+# Wheels only: building a package fetches what it is built with and runs it. The one that has no
+# wheel is built with the setuptools of the lock, whose hash is checked like all others.
 .venv/installed: requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: python3 is $$(python3 --version 2>&1); this project needs Python 3.11 or newer" >&2; exit 1; }
@@ -56,6 +58,9 @@ lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@rm -f $@; python3 -m venv --clear .venv || \
 		{ echo "error: python3 cannot make .venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@sed -n '/^uv==/,/# via/p' requirements.txt > .venv/uv.txt
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
-	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes requirements.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--only-binary :all: -r .venv/uv.txt
+	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes \
+		--only-binary :all: --no-binary antlr4-python3-runtime --build-constraints requirements.txt \
+		requirements.txt
 	@touch $@
