@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock
+.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,14 @@ study: .venv/installed ## train many seeds of each recipe on Ray (RAY_ADDRESS: o
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--no-emit-index-url --group dev --group study pyproject.toml -o requirements.txt
+
+licences: .venv/installed ## list the licence of every package that the pipeline needs
+	@$(PYTHON) licences.py
+
+# GHSA-w8v5-vhqr-4h9v has no fix; SECURITY.md says what it means here
+audit: .venv/installed ## look up known vulnerabilities of the locked packages (needs a network)
+	@$(PYTHON) -m pip_audit --strict --require-hashes --disable-pip -r requirements.txt \
+		--ignore-vuln GHSA-w8v5-vhqr-4h9v
 
 # uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
 # Wheels only: building a package fetches what it is built with and runs it. The one that has no
