@@ -2,7 +2,8 @@
 
 Reads data/prepared/{train,validation}.safetensors and `model`, `augment`, `train` of
 params.yaml. Writes models/model.safetensors, metrics/train.json, metrics/environment.json and,
-after every epoch, plots/learning_curves.csv.
+after every epoch, plots/learning_curves.csv. A run that is stopped leaves
+checkpoints/train.safetensors; the next one goes on from there, and removes it at the end.
 """
 
 import math
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from stages.lib import environment, files, model, parameters, splits
 from stages.lib.augment import batches
 from stages.lib.calibration import calibrate
+from stages.lib.checkpoint import Checkpoint, Row, key_of
 from stages.lib.errors import UserError, exit_with
 from stages.lib.model import DigitNet
 from stages.lib.optimizer import Adam
@@ -30,8 +32,7 @@ MODEL = Path("models/model.safetensors")
 METRICS = Path("metrics/train.json")
 ENVIRONMENT = Path("metrics/environment.json")
 CURVES = Path("plots/learning_curves.csv")
-
-Row = dict[str, float | None]
+CHECKPOINT = Path("checkpoints/train.safetensors")
 
 
 def train_recipe(
@@ -39,6 +40,7 @@ def train_recipe(
     train: Split,
     validation: Split,
     after_epoch: Callable[[list[Row]], None] = lambda history: None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[DigitNet, list[Row]]:
     """Draw a network and `fit` it, both from one generator with the recipe's seed.
 
@@ -48,7 +50,9 @@ def train_recipe(
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
     with device:
         network = DigitNet(shape.blocks, shape.hidden, shape.dropout, generator)
-    history = fit(network, train, validation, recipe.augment, recipe.train, generator, after_epoch)
+    history = fit(
+        network, train, validation, recipe.augment, recipe.train, generator, after_epoch, checkpoint
+    )
     return network, history
 
 
@@ -60,6 +64,7 @@ def fit(
     chosen: Train,
     generator: torch.Generator,
     after_epoch: Callable[[list[Row]], None] = lambda history: None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Row]:
     """Train `network` in place with Adam under a one-cycle learning rate.
 
@@ -71,6 +76,7 @@ def fit(
         chosen: the optimizer and its schedule.
         generator: draws the order, the moves and the dropout masks.
         after_epoch: called with the history so far.
+        checkpoint: where to begin, if it is of this run, and what to keep up to date.
 
     Returns:
         One row per epoch: epoch (from 1), learning_rate of its last step, train_loss and
@@ -86,8 +92,10 @@ def fit(
     network.to(memory_format=torch.channels_last)
     steps = chosen.epochs * math.ceil(len(train) / chosen.batch_size)
     optimizer = Adam(network.parameters(), chosen, steps)
-    history: list[Row] = []
-    for epoch in range(1, chosen.epochs + 1):
+    history = checkpoint.restore(network, optimizer, generator) if checkpoint else []
+    if history:
+        after_epoch(history)
+    for epoch in range(len(history) + 1, chosen.epochs + 1):
         if chosen.dropout_epochs is not None and epoch > chosen.dropout_epochs:
             network.dropout.p = 0  # early dropout: https://arxiv.org/abs/2303.01500
         trained = train_epoch(network, train, moves, chosen.batch_size, optimizer, generator)
@@ -97,12 +105,14 @@ def fit(
         row: Row = {"epoch": epoch, "learning_rate": optimizer.learning_rate}
         row |= {f"train_{name}": value for name, value in trained.items()}
         row |= {f"validation_{name}": validated.get(name) for name in trained}
-        if not is_finite(network):
+        if not model.is_finite(network):
             raise UserError(
                 f"weights are no longer finite in epoch {epoch}: training diverged; lower "
                 f"train.max_learning_rate (now {chosen.max_learning_rate}) in params.yaml"
             )
         history.append(row)
+        if checkpoint:
+            checkpoint.save(network, optimizer, generator, history)
         after_epoch(history)
     return history
 
@@ -145,11 +155,6 @@ def score_split(network: DigitNet, split: Split) -> dict[str, float]:
     return score(model.predict(network, split.images, split.normalisation), split.labels)
 
 
-def is_finite(network: DigitNet) -> bool:
-    """Whether no weight and no running statistic is infinite or not a number."""
-    return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
-
-
 def check_size(images: int, chosen: Train, architecture: Architecture) -> None:
     """Refuse what BatchNorm or the schedule cannot work with.
 
@@ -187,8 +192,11 @@ def main() -> None:
     count = model.check_budget(chosen.model)
     device = model.pick_device(chosen.train.device)
 
-    train = splits.load(PREPARED / "train.safetensors").to(device)
-    validation = splits.load(PREPARED / "validation.safetensors").to(device)
+    train = splits.load(PREPARED / "train.safetensors")
+    validation = splits.load(PREPARED / "validation.safetensors")
+    key = key_of([chosen.model, chosen.augment, chosen.train], [train, validation])
+    checkpoint = Checkpoint(CHECKPOINT, key)
+    train, validation = train.to(device), validation.to(device)
 
     with tqdm(total=chosen.train.epochs, unit="epoch", disable=None) as bar:
 
@@ -196,14 +204,15 @@ def main() -> None:
             files.write(
                 CURVES, pd.DataFrame(history).to_csv(index=False, float_format="%.6g").encode()
             )
-            bar.update()
+            bar.update(len(history) - bar.n)
 
-        network, history = train_recipe(chosen, train, validation, after_epoch)
+        network, history = train_recipe(chosen, train, validation, after_epoch, checkpoint)
 
     model.save(MODEL, network, train.normalisation)
     last = {name: value for name, value in history[-1].items() if value is not None}
     files.write_json(METRICS, {"parameters": count, **last})
     files.write_json(ENVIRONMENT, environment.describe(device))
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stages.train import train_recipe
 from study.identity import first, identity, with_seed
 
 ROOT = Path(__file__).parent.parent
-NOT_SHIPPED = [".git", ".venv", ".dvc", "data", "models", "metrics", "plots"]
+NOT_SHIPPED = [".git", ".venv", ".dvc", "checkpoints", "data", "models", "metrics", "plots"]
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
 COLUMNS = [

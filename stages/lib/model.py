@@ -185,3 +185,8 @@ def predict(model: DigitNet, images: torch.Tensor, normalisation: Normalisation)
         logits = torch.cat([model(normalisation(batch)) for batch in batches])
     model.train(was_training)
     return logits
+
+
+def is_finite(model: DigitNet) -> bool:
+    """Whether no weight and no running statistic is infinite or not a number."""
+    return all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values())

@@ -1,7 +1,7 @@
 """Adam under a one-cycle schedule, with nothing hidden: plain tensors and a count of steps."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch.optim.adam import adam
@@ -44,6 +44,18 @@ class Adam:
             amsgrad=False, beta1=beta1, beta2=BETA2, lr=self.learning_rate,
             weight_decay=self._chosen.weight_decay, eps=EPS, maximize=False,
         )  # fmt: skip
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What steps change besides the weights, by name; the tensors are Adam's own."""
+        kinds = {"first": self._first, "second": self._second, "count": self._counts}
+        state = {f"{kind}.{i}": each for kind, own in kinds.items() for i, each in enumerate(own)}
+        return state | {"taken": torch.tensor(self._taken)}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned."""
+        for name, own in self.state().items():
+            own.copy_(state[name])
+        self._taken = int(state["taken"])
 
 
 def one_cycle(step: int, steps: int, chosen: Train) -> tuple[float, float]:

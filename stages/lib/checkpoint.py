@@ -1,0 +1,106 @@
+"""What a training run that was stopped needs to go on, to the bit, from its last whole epoch."""
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from tqdm import tqdm
+
+from stages.lib import tensors
+from stages.lib.errors import UserError
+from stages.lib.model import DigitNet
+from stages.lib.optimizer import Adam
+from stages.lib.splits import Split
+
+CODE = Path(__file__).parents[1]  # all of the package stages: more than a run depends on, not less
+PACKAGES = ["numba", "numpy", "torch"]
+
+Row = dict[str, int | float | None]
+
+
+class CheckpointHeader(BaseModel):
+    """The header of a checkpoint: the run that it belongs to, and a row for each epoch done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    key: str
+    history: list[Row]
+
+
+class Checkpoint:
+    """A file that holds one run's network, optimizer, generator and history.
+
+    It belongs to the run whose `key` it carries, and no other run goes on from it.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        """`key` is that of `key_of`."""
+        self.path, self._key = path, key
+
+    def save(
+        self, network: DigitNet, optimizer: Adam, generator: torch.Generator, history: list[Row]
+    ) -> None:
+        """Write the state after the last epoch of `history`."""
+        state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+        state |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
+        state["generator"] = generator.get_state()
+        tensors.save(self.path, state, CheckpointHeader(key=self._key, history=history))
+
+    def restore(self, network: DigitNet, optimizer: Adam, generator: torch.Generator) -> list[Row]:
+        """Put all three into the state that `save` found them in; returns the history.
+
+        Without a file, or with one that is damaged or another run's, nothing is touched and
+        there is no history. A line on stderr says what was done.
+        """
+        if not self.path.is_file():
+            return []
+        try:
+            state, header = tensors.load(self.path, CheckpointHeader)
+        except UserError:
+            _say(f"{self.path} is damaged; training starts anew")
+            return []
+        if header.key != self._key:
+            _say(f"{self.path} is of other parameters, data or code; training starts anew")
+            return []
+        network.load_state_dict(_part(state, "network."))
+        optimizer.load_state(_part(state, "optimizer."))
+        generator.set_state(state["generator"])
+        _say(f"resuming after epoch {len(header.history)} ({self.path})")
+        return header.history
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def key_of(parameters: Iterable[BaseModel], splits: Iterable[Split]) -> str:
+    """A sha256 of everything that determines a run: what it is given, code and versions."""
+    found = hashlib.sha256(f"{platform.python_version()} {platform.machine()}".encode())
+    for package in PACKAGES:
+        found.update(f"\n{package} {version(package)}".encode())
+    for section in parameters:
+        found.update(f"\n{section.model_dump_json()}".encode())
+    for split in splits:
+        content = {"images": split.images.cpu(), "labels": split.labels.cpu()}
+        found.update(tensors.digest(content, split.normalisation).encode())
+    for path in sorted(CODE.rglob("*.py")):
+        code = path.read_bytes()
+        found.update(f"\n{path.relative_to(CODE)} {len(code)}\n".encode() + code)
+    return found.hexdigest()
+
+
+def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }
+
+
+def _say(line: str) -> None:
+    tqdm.write(f"train: {line}", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""A run that goes on from a checkpoint ends on the bits of one that was never stopped."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages import train
+from stages.lib import checkpoint, model, parameters, tensors
+from stages.lib.checkpoint import Checkpoint, CheckpointHeader, Row, key_of
+from stages.lib.optimizer import Adam
+from tests import digits
+from tests.project import ROOT
+
+TRAIN, VALIDATION = digits.split(200), digits.split(50, seed=9)
+DESCRIBED = parameters.read(ROOT / "recipes/described.yaml")
+RECIPE = DESCRIBED.model_copy(
+    update={
+        "model": DESCRIBED.model.model_copy(update={"blocks": [4, "pool", 4, "pool"]}),
+        "train": DESCRIBED.train.model_copy(
+            update={"epochs": 5, "batch_size": 40, "dropout_epochs": 3, "norm_images": 100}
+        ),
+    }
+)
+SECTIONS = [RECIPE.model, RECIPE.augment, RECIPE.train]
+
+
+class StoppedError(Exception):
+    """What stands for a kill here; tests/faults/test_kill.py kills for real."""
+
+
+def digest(path: Path, **run: object) -> tuple[str, list[Row], list[list[Row]]]:
+    """The model's sha256, the history, and the histories that were reported."""
+    reported: list[list[Row]] = []
+    network, history = train.train_recipe(
+        RECIPE, TRAIN, VALIDATION, lambda rows: reported.append(list(rows)), **run
+    )
+    model.save(path, network, TRAIN.normalisation)
+    return hashlib.sha256(path.read_bytes()).hexdigest(), history, reported
+
+
+def stop_after(epoch: int, kept: Checkpoint) -> None:
+    def stop(history: list[Row]) -> None:
+        if len(history) == epoch:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train.train_recipe(RECIPE, TRAIN, VALIDATION, stop, kept)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Checkpoint:
+    return Checkpoint(tmp_path / "checkpoint.safetensors", "this run")
+
+
+@pytest.mark.parametrize("epoch", range(1, 6))
+def test_it_ends_on_the_same_bits(
+    kept: Checkpoint, tmp_path: Path, epoch: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, history, _ = digest(tmp_path / "model")
+    stop_after(epoch, kept)
+    again, same, reported = digest(tmp_path / "model", checkpoint=kept)
+    assert (again, same) == (whole, history)
+    assert repr(same) == repr(history), "an epoch stays a whole number"
+    assert reported == [history[:rows] for rows in range(epoch, 6)], "and all rows are written"
+    assert f"train: resuming after epoch {epoch} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["generator", "optimizer.first.0", "optimizer.taken"])
+def test_without_a_part_of_the_state_the_bits_differ(
+    kept: Checkpoint, tmp_path: Path, part: str
+) -> None:
+    whole, *_ = digest(tmp_path / "model")
+    stop_after(2, kept)
+    state, header = tensors.load(kept.path, CheckpointHeader)
+    state[part] = (
+        torch.Generator().manual_seed(RECIPE.train.seed).get_state()
+        if part == "generator"
+        else torch.zeros_like(state[part])
+    )
+    tensors.save(kept.path, state, header)
+    again, *_ = digest(tmp_path / "model", checkpoint=kept)
+    assert again != whole
+
+
+def test_another_runs_is_ignored(
+    kept: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, *_ = digest(tmp_path / "model")
+    stop_after(2, Checkpoint(kept.path, "another run"))
+    assert digest(tmp_path / "model", checkpoint=kept)[0] == whole
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"train: {kept.path} is of other parameters, data or code; training starts anew"
+    ]
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "flipped"])
+def test_a_damaged_one_is_refused(
+    kept: Checkpoint, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, *_ = digest(tmp_path / "model")
+    stop_after(2, kept)
+    content = bytearray(kept.path.read_bytes())
+    content[-100] ^= 1
+    kept.path.write_bytes({"empty": b"", "truncated": content[:-1], "flipped": content}[damage])
+    assert digest(tmp_path / "model", checkpoint=kept)[0] == whole
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"train: {kept.path} is damaged; training starts anew"]
+
+
+def test_removing_it_leaves_nothing(kept: Checkpoint, tmp_path: Path) -> None:
+    stop_after(1, kept)
+    kept.remove()
+    kept.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_that_are_no_number_come_back(kept: Checkpoint) -> None:
+    network = model.DigitNet([4], None, 0, torch.Generator())
+    optimizer, generator = Adam(network.parameters(), RECIPE.train, 10), torch.Generator()
+    history: list[Row] = [{"epoch": 1, "loss": math.inf, "other": math.nan, "none": None}]
+    kept.save(network, optimizer, generator, history)
+    assert repr(kept.restore(network, optimizer, generator)) == repr(history)
+
+
+def test_the_key_is_that_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = key_of(SECTIONS, [TRAIN, VALIDATION])
+    assert one == key_of(SECTIONS, [digits.split(200), VALIDATION])
+    slower = RECIPE.train.model_copy(update={"max_learning_rate": 0.001})
+    others = {
+        key_of([RECIPE.model, RECIPE.augment, slower], [TRAIN, VALIDATION]),
+        key_of(SECTIONS, [VALIDATION, TRAIN]),
+        key_of(SECTIONS, [TRAIN, digits.split(50, seed=8)]),
+    }
+    (tmp_path / "train.py").write_text("pass")
+    monkeypatch.setattr(checkpoint, "CODE", tmp_path)
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
+    (tmp_path / "train.py").write_text("pass # changed")
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
+    monkeypatch.setattr(checkpoint, "version", lambda package: f"another {package}")
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
+    assert len(others - {one}) == 6
