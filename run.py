@@ -15,6 +15,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages import download
+from stages.lib.alone import claimed
 from stages.lib.errors import exit_with
 from stages.lib.files import write
 from stages.lib.mirrors import MirrorsError
@@ -37,7 +38,8 @@ def choose_sample() -> None:
 
 def main() -> None:
     try:
-        download.main()
+        with claimed():
+            download.main()
     except MirrorsError:
         if os.environ.get("MNIST_MIRROR"):
             raise

@@ -7,7 +7,7 @@ before all others and makes none of them run again.
 from pathlib import Path
 
 from stages.lib import files, parameters
-from stages.lib.errors import exit_with
+from stages.lib.alone import run_stage
 from stages.lib.model import check_budget, pick_device
 
 PARAMETERS = Path("params.yaml")
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.lib import files, mirrors, parameters
-from stages.lib.errors import exit_with
+from stages.lib.alone import run_stage
 
 PARAMETERS = Path("params.yaml")
 RAW = Path("data/raw")
@@ -89,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from stages.lib import files, model, parameters, pictures, splits
+from stages.lib.alone import run_stage
 from stages.lib.augment import augment
 from stages.lib.confusion import confusion, per_digit, wilson_interval
-from stages.lib.errors import UserError, exit_with
+from stages.lib.errors import UserError
 from stages.lib.parameters import Augment
 from stages.lib.scores import score
 from stages.lib.splits import Split
@@ -106,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -13,7 +13,8 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from stages.lib import idx, parameters, splits
-from stages.lib.errors import UserError, exit_with
+from stages.lib.alone import run_stage
+from stages.lib.errors import UserError
 from stages.lib.parameters import Preprocess
 from stages.lib.splits import Normalisation, Split
 
@@ -104,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from stages.lib import environment, files, model, parameters, splits
+from stages.lib.alone import run_stage
 from stages.lib.augment import batches
 from stages.lib.calibration import calibrate
-from stages.lib.checkpoint import Checkpoint, Row, key_of
-from stages.lib.errors import UserError, exit_with
+from stages.lib.checkpoint import Checkpoint, Row, bytes_needed, key_of
+from stages.lib.errors import UserError
 from stages.lib.model import DigitNet
 from stages.lib.optimizer import Adam
 from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Parameters, Train
@@ -191,6 +192,7 @@ def main() -> None:
     chosen = parameters.read(PARAMETERS)
     count = model.check_budget(chosen.model)
     device = model.pick_device(chosen.train.device)
+    files.check_space(Path(), bytes_needed(count, chosen.train.epochs))
 
     train = splits.load(PREPARED / "train.safetensors")
     validation = splits.load(PREPARED / "validation.safetensors")
@@ -216,4 +218,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

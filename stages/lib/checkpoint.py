@@ -94,6 +94,15 @@ def key_of(parameters: Iterable[BaseModel], splits: Iterable[Split]) -> str:
     return found.hexdigest()
 
 
+def bytes_needed(parameters: int, epochs: int) -> int:
+    """Room on the disk for a run: its model, two checkpoints, old and new, and its curves.
+
+    A model holds one float32 for each parameter, a checkpoint three; BatchNorm's statistics,
+    headers and rows come on top.
+    """
+    return 10 * 4 * parameters + 2**10 * epochs + 2**20
+
+
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {
         name.removeprefix(prefix): tensor

@@ -2,8 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from stages.lib.errors import UserError
 
 
 def write(path: Path, data: bytes) -> None:
@@ -11,10 +15,11 @@ def write(path: Path, data: bytes) -> None:
 
     The bytes go to `.NAME.partial` beside the target, are flushed to the disk and renamed.
     A partial file that a killed process left is overwritten by the next write. There is one
-    writer at a time, which DVC's lock sees to.
+    writer at a time, which lib/alone.py sees to.
 
     Raises:
-        OSError: the disk is full or the folder not writable; `path` is then as it was.
+        OSError: the disk is full or the folder not writable; `path`, which the message names, is
+            then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -24,8 +29,10 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
         raise
 
 
@@ -40,3 +47,29 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         for key, value in content.items()
     }
     write(path, (json.dumps(rounded, indent=2, allow_nan=False) + "\n").encode())
+
+
+@contextmanager
+def scratch(target: Path) -> Generator[Path, None, None]:
+    """An empty folder beside `target`, deleted at the end; after a kill, by the next call."""
+    folder = target.with_name(f".{target.name}.partial.d")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Refuse to begin what the disk of `folder` cannot hold.
+
+    Raises:
+        UserError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"the disk of {folder.absolute()} has {free:,} bytes free, {needed:,} are needed; "
+            "make room and run again"
+        )

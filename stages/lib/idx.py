@@ -5,6 +5,7 @@ Format: http://yann.lecun.com/exdb/mnist/, section "The IDX file format".
 
 import gzip
 import math
+import os
 import struct
 import tempfile
 import zlib
@@ -49,20 +50,20 @@ def _read(path: Path, item_shape: tuple[int, ...]) -> torch.Tensor:
     try:
         if path.stat().st_size > MAX_PACKED_BYTES:
             raise UserError(f"{path}: larger than {MAX_PACKED_BYTES:,} bytes; MNIST is not")
-        with gzip.open(path) as packed, tempfile.TemporaryDirectory() as folder:
+        # a file without a name, which nobody has to delete
+        with gzip.open(path) as packed, tempfile.TemporaryFile() as unpacked:
             header = packed.read(header_size)
             count = _check_header(path, header, item_shape)
             expected = count * math.prod(item_shape)
-            unpacked = Path(folder, "idx")
             found = 0
-            with unpacked.open("wb") as file:
-                file.write(header)
-                while chunk := packed.read(min(2**20, expected + 1 - found)):
-                    found += file.write(chunk)
+            unpacked.write(header)
+            while chunk := packed.read(min(2**20, expected + 1 - found)):
+                found += unpacked.write(chunk)
             if found != expected:
                 size = f"{found:,}" if found < expected else "more"
                 raise UserError(f"{path}: expected {expected:,} bytes of data, found {size}")
-            return read_sn3_pascalvincent_tensor(str(unpacked))
+            unpacked.seek(0)
+            return read_sn3_pascalvincent_tensor(os.dup(unpacked.fileno()))  # pyright: ignore
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `dvc repro download` fetches it") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

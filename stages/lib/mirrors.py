@@ -1,7 +1,6 @@
 """Fetch one file from the first mirror that delivers it, checked against its sha256."""
 
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -64,7 +63,9 @@ def fetch(
     for mirror in mirrors:
         for attempt in range(patience.tries):
             try:
-                files.write(target, _retrieve(f"{mirror.rstrip('/')}/{name}", sha256, patience))
+                with files.scratch(target) as folder:
+                    address = f"{mirror.rstrip('/')}/{name}"
+                    files.write(target, _retrieve(address, sha256, folder, patience))
                 return mirror
             except RefusedError as error:
                 reasons.append(f"  {mirror}: {one_line(str(error))}")
@@ -86,8 +87,8 @@ def is_right(path: Path, sha256: str) -> bool:
     return path.is_file() and pooch.file_hash(str(path)) == sha256
 
 
-def _retrieve(address: str, sha256: str, patience: Patience) -> bytes:
-    """The file's bytes, after pooch has checked them."""
+def _retrieve(address: str, sha256: str, folder: Path, patience: Patience) -> bytes:
+    """The file's bytes, after pooch has put them into `folder` and checked them."""
 
     def download(url: str, output_file: str, _: object) -> None:
         if urlsplit(url).scheme in ("http", "https"):
@@ -95,13 +96,12 @@ def _retrieve(address: str, sha256: str, patience: Patience) -> bytes:
         else:
             _copy(url, Path(output_file))
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = pooch.retrieve(address, sha256, "file", folder, downloader=download)  # pyright: ignore
-        except ValueError as error:  # pooch's word for a wrong digest, requests' for a bad address
-            wrong = "wrong content (its sha256 is not the pinned one)"
-            raise RefusedError(wrong if "hash" in str(error) else str(error)) from None
-        return Path(path).read_bytes()
+    try:
+        path = pooch.retrieve(address, sha256, "file", folder, downloader=download)  # pyright: ignore
+    except ValueError as error:  # pooch's word for a wrong digest, requests' for a bad address
+        wrong = "wrong content (its sha256 is not the pinned one)"
+        raise RefusedError(wrong if "hash" in str(error) else str(error)) from None
+    return Path(path).read_bytes()
 
 
 def _copy(address: str, output: Path) -> None:
