@@ -9,7 +9,7 @@ import torch
 
 from stages import train
 from stages.lib import checkpoint, model, parameters, tensors
-from stages.lib.checkpoint import Checkpoint, CheckpointHeader, Row, key_of
+from stages.lib.checkpoint import Checkpoint, CheckpointHeader, Row, bytes_needed, key_of
 from stages.lib.optimizer import Adam
 from tests import digits
 from tests.project import ROOT
@@ -124,6 +124,19 @@ def test_scores_that_are_no_number_come_back(kept: Checkpoint) -> None:
     history: list[Row] = [{"epoch": 1, "loss": math.inf, "other": math.nan, "none": None}]
     kept.save(network, optimizer, generator, history)
     assert repr(kept.restore(network, optimizer, generator)) == repr(history)
+
+
+@pytest.mark.parametrize("name", ["described", "small", "record"])
+def test_there_is_room_for_what_is_written(kept: Checkpoint, tmp_path: Path, name: str) -> None:
+    recipe = parameters.read(ROOT / f"recipes/{name}.yaml")
+    shape, epochs = recipe.model, recipe.train.epochs
+    network = model.DigitNet(shape.blocks, shape.hidden, shape.dropout, torch.Generator())
+    row: Row = dict.fromkeys(["epoch", "learning_rate", "loss", "accuracy", "other"], 1 / 3)
+    optimizer = Adam(network.parameters(), recipe.train, 10)
+    kept.save(network, optimizer, torch.Generator(), [row] * epochs)
+    model.save(tmp_path / "model", network, TRAIN.normalisation)
+    written = 2 * kept.path.stat().st_size + (tmp_path / "model").stat().st_size
+    assert written < bytes_needed(model.parameter_count(shape), epochs) - 2**19
 
 
 def test_the_key_is_that_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stages.lib import files
+from stages.lib.errors import UserError
 
 
 def test_it_writes_and_replaces(tmp_path: Path) -> None:
@@ -37,6 +39,29 @@ def test_a_failed_write_leaves_the_old_file(
         files.write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_error_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match=f"'{tmp_path}/file'"):
+        files.write(tmp_path / "file", b"")
+
+
+def test_a_scratch_folder_is_empty_and_goes_away(tmp_path: Path) -> None:
+    left_by_a_kill = tmp_path / ".target.partial.d/file"
+    left_by_a_kill.parent.mkdir()
+    left_by_a_kill.write_bytes(b"")
+    with files.scratch(tmp_path / "target") as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "file").write_bytes(b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_small_a_disk_is_refused(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    files.check_space(tmp_path, 1)
+    with pytest.raises(UserError, match=rf"{tmp_path} has [\d,]+ bytes free, {2 * free:,} are"):
+        files.check_space(tmp_path, 2 * free)
 
 
 def test_json_is_rounded_and_finite(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""A training that is killed or interrupted at any moment goes on from its last whole epoch."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages import train
+from stages.lib import tensors
+from stages.lib.checkpoint import CheckpointHeader
+from tests.project import Project
+
+RESULTS = [train.MODEL, train.METRICS, train.CURVES]
+PARTIAL = ".train.safetensors.partial"  # of the checkpoint
+SPARE = 20  # epochs more than there are kills before the end, so that none comes too late
+PATIENCE = 240  # seconds
+
+
+def digests(project: Project) -> dict[str, str]:
+    return {str(name): hashlib.sha256(project.read(str(name))).hexdigest() for name in RESULTS}
+
+
+def uninterrupted(project: Project, path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What training gives that nobody stops."""
+    whole = project.copy_to(path)
+    with monkeypatch.context() as patch:
+        patch.chdir(whole.path)
+        train.main()
+    assert not list((whole.path / "checkpoints").iterdir())
+    return digests(whole)
+
+
+def killed(project: Project, name: str, count: int, calls: int) -> int:
+    """Train through dvc up to the fault; returns the epochs that the checkpoint holds."""
+    fault = {"stage": "train", "name": name, "count": count, "calls": calls}
+    project.killed_run = project.dvc(
+        "repro", "train", fails=True,
+        FAULT=json.dumps(fault), PYTHONPATH=str(Path(__file__).parent / "inside"),
+    )  # fmt: skip
+    assert "exited with -9" in project.killed_run
+    return epochs_kept(project)
+
+
+def epochs_kept(project: Project) -> int:
+    path = project.path / train.CHECKPOINT
+    return len(tensors.load(path, CheckpointHeader)[1].history) if path.exists() else 0
+
+
+def moments(times: int, chance: random.Random) -> list[tuple[str, int, int]]:
+    """Where to kill: in steps and writes of checkpoints, then a quarter in the last writes.
+
+    A write takes some 30 calls from its opening on, an epoch here some thousands.
+    """
+    late = max(1, times // 4)
+    early = [
+        (PARTIAL, chance.choice([1, 2]), chance.randrange(chance.choice([30, 3000])))
+        for _ in range(times - late)
+    ]
+    last = [".model.safetensors.partial", ".train.json.partial"]
+    return early + [(chance.choice(last), 1, chance.randrange(20)) for _ in range(late)]
+
+
+@pytest.mark.promise(
+    "Training that is killed goes on after its last whole epoch and ends on the same bits",
+    quick=2,
+    thorough=20,
+)
+def test_a_killed_training_ends_on_the_same_bits(
+    project: Project,
+    tmp_path: Path,
+    times: int,
+    chance: random.Random,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    epochs = 2 * times + SPARE
+    project.change("train", epochs=epochs)
+    whole = uninterrupted(project, tmp_path / "whole", monkeypatch)
+    done = 0
+    for name, count, calls in moments(times, chance):
+        before, done = done, killed(project, name, count, calls)
+        resumed = f"train: resuming after epoch {before} (checkpoints/train.safetensors)"
+        assert (resumed in project.killed_run) == (before > 0)
+        # all but the epoch that was being written, or computed, is kept
+        assert done >= before + count - 1 if name == PARTIAL else done == epochs
+    output = project.dvc("repro", "train")
+    assert f"train: resuming after epoch {epochs} " in output
+    assert digests(project) == whole
+    assert not [path for path in project.path.rglob("*.partial*") if ".venv" not in path.parts]
+    assert not list((project.path / "checkpoints").iterdir())
+
+
+def test_a_checkpoint_is_used_whole_and_by_its_own_run_only(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.change("train", epochs=4)
+    whole = uninterrupted(project, tmp_path / "whole", monkeypatch)
+    assert killed(project, PARTIAL, 3, 0) == 2
+
+    forgetful = project.copy_to(tmp_path / "forgetful")
+    path = forgetful.path / train.CHECKPOINT
+    state, header = tensors.load(path, CheckpointHeader)
+    state["generator"] = torch.Generator().manual_seed(0).get_state()
+    tensors.save(path, state, header)
+    output = forgetful.run(sys.executable, "-m", "stages.train")
+    assert "train: resuming after epoch 2 " in output
+    assert digests(forgetful)[str(train.MODEL)] != whole[str(train.MODEL)]
+
+    with (project.path / "stages/lib/augment.py").open("a") as file:
+        file.write("\n# changed\n")
+    output = project.dvc("repro", "train")
+    assert "is of other parameters, data or code; training starts anew" in output
+    assert digests(project) == whole
+
+
+def test_ctrl_c_says_so_and_keeps_the_checkpoint(project: Project) -> None:
+    project.change("train", epochs=10_000)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "train"],
+        cwd=project.path,
+        env=project.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # as in a terminal, one group that Ctrl-C goes to
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        wait_for(project.path / train.CHECKPOINT)
+        os.killpg(running.pid, signal.SIGINT)
+        output, _ = running.communicate(timeout=PATIENCE)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+    assert "\ninterrupted\n" in output
+    assert "exited with 130" in output
+    assert "Traceback" not in output
+    assert epochs_kept(project) > 0
+    assert not list((project.path / "checkpoints").glob(".*"))
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.05)
