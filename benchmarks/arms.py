@@ -37,8 +37,9 @@ def ours(images: int, epochs: int, blocks: str = DESCRIBED) -> Measurement:
 def floor(images: int, epochs: int) -> Measurement:
     """The same steps of the optimizer on batches that are in memory, and nothing else."""
     from stages.lib.augment import augment
+    from stages.lib.fused import prepare_processor
     from stages.lib.optimizer import Adam
-    from stages.train import prepare_processor, train_step
+    from stages.train import train_step
 
     train, chosen, generator = _inputs(images)
     batches = []

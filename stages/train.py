@@ -21,6 +21,7 @@ from stages.lib.augment import batches
 from stages.lib.calibration import calibrate
 from stages.lib.checkpoint import Checkpoint, Row, bytes_needed, key_of
 from stages.lib.errors import UserError
+from stages.lib.fused import prepare_processor
 from stages.lib.model import DigitNet
 from stages.lib.optimizer import Adam
 from stages.lib.parameters import IMAGE_SIZE, Architecture, Augment, Parameters, Train
@@ -175,17 +176,6 @@ def check_size(images: int, chosen: Train, architecture: Architecture) -> None:
             f"params.yaml: train.pct_start is {chosen.pct_start}: of {steps} steps in all, more "
             "than one must be warm-up; raise it, or train.epochs, or lower train.batch_size"
         )
-
-
-def prepare_processor() -> None:
-    """Run on one thread, and make glibc keep freed memory from step to step.
-
-    More threads would change bits; convolutions take two where they do not (see lib/fused.py).
-    Freeing one large block raises the sizes from which malloc returns memory to the system: 10
-    page faults a step instead of 1,300.
-    """
-    torch.set_num_threads(1)
-    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def main() -> None:
