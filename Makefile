@@ -46,7 +46,7 @@ study: .venv/installed ## train many seeds of each recipe on Ray (RAY_ADDRESS: o
 
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --group dev --group study pyproject.toml -o requirements.txt
+		--no-emit-index-url --all-extras --group dev --group study pyproject.toml -o requirements.txt
 
 licences: .venv/installed ## list the licence of every package that the pipeline needs
 	@$(PYTHON) licences.py
