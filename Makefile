@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit
+.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit verify
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ run: .venv/installed ## reproduce the pipeline; without a network, on the built-
 
 repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
 	@$(PYTHON) -m dvc repro $(if $(FORCE),--force)
+
+verify: .venv/installed ## hash all that DVC keeps, here and on the remote (REMOVE=1: delete wrong objects)
+	@$(PYTHON) verify.py $(if $(REMOVE),--remove)
 
 test: .venv/installed ## run every test
 	@$(PYTHON) -m pytest

@@ -1,0 +1,183 @@
+"""`make verify`: read every byte that DVC keeps for this project, and name what is wrong.
+
+Reads the files that dvc.lock and study/dvc.lock name, every object of the local cache and, where
+there is a default remote, every object on it: an object's name is the md5 of its content. DVC
+itself trusts a file whose size and time have not changed and an object that is write-protected;
+here nothing is trusted. `--remove` (`make verify REMOVE=1`) deletes wrong objects from cache and
+remote, so that DVC can bring whole ones; it never touches the workspace.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_data.hashfile.build import build
+from dvc_data.hashfile.db import HashFileDB
+from dvc_data.hashfile.hash import file_md5
+from dvc_objects.fs.local import localfs
+from ruamel.yaml import YAML
+
+from stages.lib.errors import UserError, exit_with
+
+MAIN, STUDY = Path("dvc.lock"), Path("study/dvc.lock")
+OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+MEND_CACHE = (
+    "delete it (`make verify REMOVE=1`), then `dvc pull`, "
+    "or `dvc commit` where the workspace is whole, stores it again"
+)
+MEND_REMOTE = "delete it (`make verify REMOVE=1`), then `dvc push` from where it is whole"
+MEND_CACHED = "delete it, then `dvc checkout`, `dvc pull` or `dvc repro` brings it back"
+MEND_TRACKED = "`git restore` brings it back; if the change is yours, `dvc repro`"
+BRING_CACHE = "`dvc pull` or `dvc repro` stores them"
+BRING_REMOTE = "`dvc push` stores them"
+BRING_WORKSPACE = "`dvc pull` or `dvc repro` brings them"
+
+
+@dataclass
+class Found:
+    """What one place holds: how much that is whole, what is wrong, and what is not there."""
+
+    place: str
+    mend: str = ""
+    bring: str = BRING_WORKSPACE
+    whole: int = 0
+    wrong: list[str] = field(default_factory=list[str])
+    absent: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        absent = f" ({len(self.absent)} not here)" if self.absent else ""
+        return f"{self.whole} {self.place}{absent}"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A path that a lock file names, its md5, and whether DVC caches it or git holds it."""
+
+    lock: Path
+    path: str
+    md5: str
+    cached: bool
+
+
+def locked(root: Path, repo: Repo) -> Iterator[Locked]:
+    """What the locks name, each path once: outputs of both, and the code that dvc.lock is of.
+
+    The study's lock may be of earlier code: its rows say themselves which bits they are of.
+    """
+    cached = {out.fs_path for out in repo.index.outs if out.use_cache}
+    seen = set[str]()
+    for lock, kinds in ((MAIN, ("outs", "deps")), (STUDY, ("outs",))):
+        if not (root / lock).is_file():
+            continue
+        stages: dict[str, Any] = YAML(typ="safe").load(root / lock)["stages"]
+        for kind in kinds:
+            for entry in (entry for stage in stages.values() for entry in stage.get(kind, [])):
+                if entry["path"] not in seen:
+                    seen.add(entry["path"])
+                    path = str(root / entry["path"])
+                    yield Locked(lock, entry["path"], entry["md5"], path in cached)
+
+
+def check_workspace(root: Path, repo: Repo, named: list[Locked]) -> Found:
+    """Hash every file or folder that the locks name; what git holds must be here."""
+    found = Found("files in the workspace")
+    forgetful = HashFileDB(localfs, str(root))  # unlike the repository's, it remembers no hash
+    for entry in named:
+        try:
+            path = str(root / entry.path)
+            ignore: Any = repo.dvcignore
+            built = build(forgetful, path, localfs, "md5", dry_run=True, ignore=ignore)
+            md5 = str(built[2].hash_info.value)
+            wrong = md5 != entry.md5 and f"has md5 {md5}, {entry.lock} says {entry.md5}"
+        except FileNotFoundError:
+            if entry.cached:
+                found.absent.append(entry.path)
+                continue
+            wrong = f"is missing; {entry.lock} says md5 {entry.md5}"
+        except OSError as error:
+            wrong = f"cannot be read ({error}); {entry.lock} says md5 {entry.md5}"
+        if wrong:
+            mend = MEND_CACHED if entry.cached else MEND_TRACKED
+            found.wrong.append(f"{entry.path}: {wrong}; {mend}")
+        else:
+            found.whole += 1
+    return found
+
+
+def check_objects(odb: HashFileDB, named: list[Locked], remove: bool, found: Found) -> Found:
+    """Hash every object of a cache or a remote, whether or not a lock names it."""
+    seen = set[str]()
+    try:
+        for path in sorted(odb.fs.find(odb.path)):
+            oid = "".join(odb.fs.parts(path)[-2:])
+            if not OBJECT.fullmatch(oid):
+                continue  # what an interrupted transfer left under a name that nobody asks for
+            seen.add(oid)
+            wrong = check_object(odb, path, oid)
+            if not wrong:
+                found.whole += 1
+                continue
+            if remove:
+                odb.fs.remove(path)
+                wrong += "; it is deleted now"
+            found.wrong.append(f"{odb.fs.unstrip_protocol(path)}: {wrong}; {found.mend}")
+    except FileNotFoundError:
+        pass  # nothing was ever stored here
+    absent = {entry.path for entry in named if entry.cached and entry.md5 not in seen}
+    found.absent.extend(sorted(absent))
+    return found
+
+
+def check_object(odb: HashFileDB, path: str, oid: str) -> str:
+    """What is wrong with an object, if anything is."""
+    try:
+        md5 = file_md5(path, odb.fs)
+    except Exception as error:  # each kind of remote has its own
+        return f"cannot be read ({error}); its name says md5 {oid}"
+    return "" if md5 == oid.removesuffix(".dir") else f"has md5 {md5}, its name says {oid}"
+
+
+def check(root: Path, remove: bool = False) -> list[Found]:
+    """Check cache, default remote and workspace of the project in `root`.
+
+    Raises:
+        UserError: DVC cannot read its own files, or the remote does not answer.
+    """
+    try:
+        with Repo(str(root)) as repo:
+            named = list(locked(root, repo))
+            cache = Found("objects in the cache", MEND_CACHE, BRING_CACHE)
+            all_found = [check_objects(repo.cache.local, named, remove, cache)]
+            if name := repo.config["core"].get("remote"):
+                remote = Found(f"objects on remote {name}", MEND_REMOTE, BRING_REMOTE)
+                try:
+                    odb = repo.cloud.get_remote_odb(name)
+                    all_found.append(check_objects(odb, named, remove, remote))
+                except Exception as error:  # each kind of remote has its own
+                    raise UserError(f"remote {name}: cannot be read: {error}") from error
+            return [*all_found, check_workspace(root, repo, named)]
+    except DvcException as error:
+        raise UserError(str(error)) from error
+
+
+def main() -> None:
+    all_found = check(Path.cwd(), remove="--remove" in sys.argv[1:])
+    for found in all_found:
+        for line in found.wrong:
+            print(f"wrong: {line}")
+        if found.absent:
+            print(f"not among the {found.place}: {', '.join(found.absent)}; {found.bring}")
+    wrong = sum(len(found.wrong) for found in all_found)
+    print(f"verify: {', '.join(map(str, all_found))}: {wrong} wrong")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    exit_with(main)
