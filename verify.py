@@ -30,7 +30,7 @@ OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 MEND_CACHE = (
     "delete it (`make verify REMOVE=1`), then `dvc pull`, "
-    "or `dvc commit` where the workspace is whole, stores it again"
+    "or `dvc commit dvc.yaml` where the workspace is whole, stores it again"
 )
 MEND_REMOTE = "delete it (`make verify REMOVE=1`), then `dvc push` from where it is whole"
 MEND_CACHED = "delete it, then `dvc checkout`, `dvc pull` or `dvc repro` brings it back"
@@ -126,6 +126,7 @@ def check_objects(odb: HashFileDB, named: list[Locked], remove: bool, found: Fou
                 continue
             if remove:
                 odb.fs.remove(path)
+                seen.remove(oid)
                 wrong += "; it is deleted now"
             found.wrong.append(f"{odb.fs.unstrip_protocol(path)}: {wrong}; {found.mend}")
     except FileNotFoundError:
