@@ -28,11 +28,8 @@ MAIN, STUDY = Path("dvc.lock"), Path("study/dvc.lock")
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
-MEND_CACHE = (
-    "delete it (`make verify REMOVE=1`), then `dvc pull`, "
-    "or `dvc commit dvc.yaml` where the workspace is whole, stores it again"
-)
-MEND_REMOTE = "delete it (`make verify REMOVE=1`), then `dvc push` from where it is whole"
+MEND_CACHE = "`dvc pull`, or `dvc commit dvc.yaml` where the workspace is whole, stores it again"
+MEND_REMOTE = "`dvc push` from where it is whole"
 MEND_CACHED = "delete it, then `dvc checkout`, `dvc pull` or `dvc repro` brings it back"
 MEND_TRACKED = "`git restore` brings it back; if the change is yours, `dvc repro`"
 BRING_CACHE = "`dvc pull` or `dvc repro` stores them"
@@ -124,11 +121,14 @@ def check_objects(odb: HashFileDB, named: list[Locked], remove: bool, found: Fou
             if not wrong:
                 found.whole += 1
                 continue
+            done = "delete it (`make verify REMOVE=1`)"
             if remove:
                 odb.fs.remove(path)
                 seen.remove(oid)
-                wrong += "; it is deleted now"
-            found.wrong.append(f"{odb.fs.unstrip_protocol(path)}: {wrong}; {found.mend}")
+                done = "deleted"
+            found.wrong.append(
+                f"{odb.fs.unstrip_protocol(path)}: {wrong}; {done}, then {found.mend}"
+            )
     except FileNotFoundError:
         pass  # nothing was ever stored here
     absent = {entry.path for entry in named if entry.cached and entry.md5 not in seen}

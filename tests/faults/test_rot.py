@@ -132,7 +132,7 @@ def test_what_it_says_to_do_mends_it(project: Project, chance: random.Random) ->
     assert said[-1].endswith(": 3 wrong")
     assert "objects in the cache (1 not here), 8 objects on remote away (1 not here)" in said[-1]
     assert [path.exists() for path in damaged] == [True, False, False]
-    assert sum("it is deleted now" in line for line in said) == 2
+    assert sum("; deleted, then `dvc " in line for line in said) == 2
     damaged[0].unlink()  # "delete it, then `dvc checkout` ... brings it back"
     project.dvc("checkout", "models/model.safetensors")
     project.dvc("commit", "dvc.yaml")
