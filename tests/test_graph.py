@@ -16,7 +16,7 @@ from tests.project import ROOT, SMALL, change_parameters
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = GRAPH["stages"]
-ORDER = ["check", "download", "preprocess", "train", "evaluate"]
+ORDER = ["check", "download", "preprocess", "train", "evaluate", "export"]
 
 
 def imported(module: str) -> Iterator[str]:
@@ -73,7 +73,7 @@ def keys_listed(stage: str) -> set[str]:
     sections = {name: list(field.annotation.model_fields) for name, field in fields.items()}
     return {
         f"{section}.{key}"
-        for entry in STAGES[stage]["params"]
+        for entry in STAGES[stage].get("params", [])
         for section, keys in sections.items()
         for key in keys
         if entry in (section, f"{section}.{key}")
@@ -152,7 +152,8 @@ def test_metrics_and_plots_are_in_git() -> None:
     assert "plots" not in GRAPH, "a plot listed twice is drawn twice"
 
 
-def test_the_model_is_an_artifact() -> None:
-    (artifact,) = GRAPH["artifacts"].values()
-    assert artifact["path"] in outputs("train")
-    assert artifact["type"] == "model"
+def test_every_model_is_an_artifact() -> None:
+    artifacts = GRAPH["artifacts"].values()
+    models = {name for stage in ORDER for name in outputs(stage) if name.startswith("models/")}
+    assert {artifact["path"] for artifact in artifacts} == models
+    assert {artifact["type"] for artifact in artifacts} == {"model"}
