@@ -1,0 +1,104 @@
+"""A picture of a digit brought to the form that MNIST's digits have.
+
+As http://yann.lecun.com/exdb/mnist/ describes it: the digit is scaled to fit 20x20 pixels with
+its proportions kept, and placed in 28x28 so that its centre of mass is in the middle. A digit of
+MNIST comes out as it went in.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from stages.lib.errors import UserError
+
+SIZE, BOX = 28, 20  # pixels, of the picture and of the digit in it
+MIDDLE = 14  # index of the pixel on which MNIST's centres of mass round
+LARGEST = 2000  # pixels, width or height; larger pictures are made smaller first
+INK = 0.15  # share of the full contrast from which a pixel belongs to the digit
+NOISE = 3  # paper varies by this many times what three quarters of the border stay within
+FAINT = 16 / 255  # contrast, of black on white, below which there is nothing to read
+
+
+def as_mnist(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """Grey levels uint8 `(28, 28)`, 0 for paper and 255 for ink, whichever of them was darker.
+
+    The colour of the paper is that which most of the picture's border has, so there must be
+    some paper around the digit.
+
+    Raises:
+        UserError: the picture is blank.
+    """
+    return _centre(_fit(_ink(_grey(picture))))
+
+
+def _grey(picture: Image.Image) -> npt.NDArray[np.float32]:
+    """Grey levels of any picture, 0 to 1 for black to white, or to what its format holds."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        picture = _on_paper(picture.convert("RGBA"))
+    if picture.mode.startswith(("I", "F")):  # 16 bits and more, which "L" would clip
+        levels = np.asarray(picture, np.float32)
+        levels = np.nan_to_num(levels) / max(1.0, float(np.nan_to_num(levels).max()))
+        picture = Image.fromarray(levels.clip(0, 1) * 255)
+    else:
+        picture = picture.convert("L")
+    picture.thumbnail((LARGEST, LARGEST))
+    return np.asarray(picture, np.float32) / np.float32(255)
+
+
+def _on_paper(picture: Image.Image) -> Image.Image:
+    """A transparent picture laid on white, or on black if what it shows is itself bright."""
+    grey, opacity = np.moveaxis(np.asarray(picture.convert("LA"), np.float32), 2, 0)
+    brightness = float((grey * opacity).sum() / max(1.0, float(opacity.sum())))
+    paper = Image.new("RGBA", picture.size, "white" if brightness < 128 else "black")
+    return Image.alpha_composite(paper, picture)
+
+
+def _ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """How much ink each pixel has, 0 to 1: what sets it apart from paper, less the paper's noise.
+
+    Raises:
+        UserError: nothing is set apart.
+    """
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper = np.median(border)
+    noise = NOISE * np.quantile(np.abs(border - paper), 0.75)
+    darker, brighter = float(paper - grey.min()), float(grey.max() - paper)
+    contrast = max(darker, brighter)
+    if contrast < max(FAINT, 2 * noise):
+        raise UserError("nothing is drawn on it: no part of it stands out from its border")
+    apart = (paper - grey if darker > brighter else grey - paper) - noise
+    return (apart / (contrast - noise)).clip(0, 1).astype(np.float32)
+
+
+def _fit(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The digit scaled so that its longer side has 20 pixels, its strongest ink 1.
+
+    Faint ink around it, up to a pixel's width, stays.
+    """
+    rows, columns = (np.nonzero((ink > INK).any(axis))[0] for axis in (1, 0))
+    longer = max(np.ptp(rows), np.ptp(columns)) + 1
+    edge = round(longer / BOX)
+    padded = np.pad(ink, edge)
+    digit = padded[rows[0] : rows[-1] + 1 + 2 * edge, columns[0] : columns[-1] + 1 + 2 * edge]
+    if longer != BOX:
+        height, width = (max(1, round(side * BOX / longer)) for side in digit.shape)
+        scaled = Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC)
+        digit = np.asarray(scaled).clip(0)
+    return digit / digit.max()
+
+
+def _centre(digit: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The digit in 28x28, moved by whole pixels so that its centre of mass is in the middle."""
+    placed = np.zeros((SIZE, SIZE), np.uint8)
+    starts = [
+        int(np.clip(round(MIDDLE - _centre_of_mass(digit.sum(other))), 0, SIZE - length))
+        for other, length in ((1, digit.shape[0]), (0, digit.shape[1]))
+    ]
+    (top, left), (height, width) = starts, digit.shape
+    placed[top : top + height, left : left + width] = np.rint(255 * digit)
+    return placed
+
+
+def _centre_of_mass(weights: npt.NDArray[np.float32]) -> float:
+    return float((np.arange(len(weights)) * weights).sum() / weights.sum())
