@@ -4,7 +4,16 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+
+from stages.lib import files, model, onnx_file, parameters
+from stages.lib.layers import ceilings, layers_of
+from stages.lib.model import DigitNet
+from tests import digits
 from tests.project import ROOT
 from tests.test_repository import committed
 
@@ -62,9 +71,37 @@ def test_error_messages_are_those_of_the_code() -> None:
     table = README.partition("## When something goes wrong")[2]
     code = "".join(path.read_text() for path in (ROOT / "stages").rglob("*.py"))
     code += (ROOT / "Makefile").read_text()
-    for phrase in ("no mirror delivered", "has no torch", "cannot make .venv", "no longer finite"):
+    for phrase in (
+        "no mirror delivered",
+        "has no torch",
+        "cannot make .venv",
+        "no longer finite",
+        "logits differ",
+        "nothing is drawn on it",
+    ):
         assert phrase in table
         assert phrase in code
+
+
+def test_the_python_of_the_readme_runs_and_the_sizes_are_those_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = parameters.read(ROOT / "recipes/tuned.yaml").model
+    network = DigitNet(chosen.blocks, chosen.hidden, chosen.dropout, torch.Generator())
+    drawn, layers = digits.split(20), layers_of(network)
+    highest = ceilings(layers, drawn.normalisation(drawn.images.unsqueeze(1)))
+    floats = onnx_file.encode(layers, drawn.normalisation)
+    integers = onnx_file.encode(layers, drawn.normalisation, highest)
+    sizes = f"{len(integers) / 1000:.0f} kB instead of {len(floats) / 1000:.0f}."
+    assert sizes in " ".join(README.split())
+
+    monkeypatch.chdir(tmp_path)
+    files.write(Path("models/model.onnx"), floats)
+    names = {"images": drawn.images.numpy()}
+    exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], names)
+    assert names["logits"].shape == names["probabilities"].shape == (20, 10)
+    expected = model.predict(network, drawn.images, drawn.normalisation)
+    assert np.allclose(names["logits"], expected, atol=1e-4)
 
 
 def test_the_ci_script_calls_the_readmes_test_command() -> None:
