@@ -27,6 +27,7 @@ from tests.project import ROOT
 @pytest.fixture(scope="module")
 def content() -> bytes:
     """An ONNX file that has learnt the drawn digits."""
+    torch.set_num_threads(1)
     drawn = digits.split(400)
     shaped = np.stack([as_mnist(Image.fromarray(image.numpy())) for image in drawn.images])
     images = drawn.normalisation(torch.from_numpy(shaped).unsqueeze(1))
