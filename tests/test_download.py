@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A mirror of drawn digits, whose digests are the pinned ones for this test."""
     mirror = tmp_path / "mirror"
     monkeypatch.setattr(download, "MNIST", digits.write_idx(mirror))
-    monkeypatch.setattr(download, "PUBLIC_MIRRORS", [])
+    monkeypatch.setattr(download, "MNIST_MIRRORS", [])
     monkeypatch.setenv("MNIST_MIRROR", str(mirror))
     monkeypatch.chdir(tmp_path)
     return mirror
@@ -49,7 +49,7 @@ def test_without_a_mirror_both_ways_out_are_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "train-images-idx3-ubyte.gz").unlink()
-    monkeypatch.setattr(download, "PUBLIC_MIRRORS", ["http://127.0.0.1:9"])
+    monkeypatch.setattr(download, "MNIST_MIRRORS", ["http://127.0.0.1:9"])
     with pytest.raises(MirrorsError) as caught:
         download.fetch_mnist()
     for part in (str(folder), "http://127.0.0.1:9", "MNIST_MIRROR", "download.source to sample"):

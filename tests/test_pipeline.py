@@ -176,7 +176,7 @@ def test_a_bad_value_stops_everything_and_loses_nothing(
 
 def test_a_bad_file_stops_everything_and_loses_nothing(project: Project) -> None:
     first = {name: project.read(name) for name in KEPT}
-    code = (project.path / "stages/download.py").read_text()
+    code = (project.path / "stages/lib/datasets.py").read_text()
     images = project.mirror / "t10k-images-idx3-ubyte.gz"
     bad = project.path.parent / "bad mirror"
     shutil.copytree(project.mirror, bad)
@@ -190,7 +190,7 @@ def test_a_bad_file_stops_everything_and_loses_nothing(project: Project) -> None
 
     pinned = hashlib.sha256(images.read_bytes()).hexdigest()
     digest = hashlib.sha256(broken).hexdigest()
-    (project.path / "stages/download.py").write_text(code.replace(pinned, digest))
+    (project.path / "stages/lib/datasets.py").write_text(code.replace(pinned, digest))
     output = project.dvc("repro", fails=True)
     assert "t10k-images-idx3-ubyte.gz: not a whole gzip file" in output
     assert "Traceback" not in output

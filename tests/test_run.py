@@ -32,7 +32,7 @@ def test_without_a_network_it_runs_the_sample_and_says_so(project: Project) -> N
         (["validation_size:", "100"], ["validation_size:", "500"]),
     ]
     lock = yaml.safe_load(project.read("dvc.lock"))["stages"]["download"]
-    assert lock["params"]["params.yaml"]["download"] == {"source": "sample"}
+    assert lock["params"]["params.yaml"]["download"] == {"source": "sample", "files": None}
 
 
 def test_with_a_mirror_it_reproduces_what_is_asked_for(project: Project) -> None:

@@ -1,26 +1,19 @@
-"""The schema of params.yaml: every section, key, type and range, and how it is read.
+"""The schema of params.yaml: every section, key, type and range.
 
 There are no defaults here: a value that changes a result stands in params.yaml. Unknown keys
 are refused, because DVC itself would ignore a misspelt one in silence.
 """
 
-import difflib
-import reprlib
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
-from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
-from stages.lib.errors import UserError, one_line
+from stages.lib.sections import Section, read_as
 
 IMAGE_SIZE = 28  # pixels, width and height
 MAX_PARAMETERS = 10_000_000  # 40 MB of weights, a thousand times what the digits need
-MAX_BYTES = 64 * 2**10  # of a YAML file, twenty times params.yaml: reading takes seconds at most
-MAX_DEPTH = 10  # nested lists and mappings of a YAML file; ours have 3
 
 
 def _block(value: object) -> object:
@@ -32,16 +25,56 @@ def _block(value: object) -> object:
 Block = Annotated[int | Literal["pool"], PlainValidator(_block)]
 
 
-class Section(BaseModel):
-    """A part of params.yaml: immutable, no unknown keys, no type conversions, finite numbers."""
+class File(Section):
+    """One file of the user's own: where it is, and what it must be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    if_missing = "each of the four files needs an address and a sha256"
+    address: str
+    sha256: str
+
+    @field_validator("address")
+    @classmethod
+    def _names_a_file(cls, address: str) -> str:
+        scheme = address.partition("://")[0].lower() if "://" in address else "file"
+        if scheme not in ("file", "http", "https") or not address.rpartition("/")[2]:
+            raise ValueError("should be a file's path, or its file://, http:// or https:// address")
+        return address
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_a_digest(cls, sha256: str) -> str:
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError("should be the 64 hexadecimal digits that sha256sum prints")
+        return sha256
+
+
+class Files(Section):
+    """The four gzipped IDX files of the user's own: 28x28 grey pixels, labels 0 to 9."""
+
+    if_missing = File.if_missing
+    train_images: File
+    train_labels: File
+    test_images: File
+    test_labels: File
 
 
 class Download(Section):
     """Where the four IDX files come from."""
 
-    source: Literal["mnist", "sample"]
+    source: Literal["mnist", "fashion-mnist", "kmnist", "sample", "own"]
+    files: Files | None
+
+    @field_validator("files")
+    @classmethod
+    def _belong_to_own(cls, files: Files | None, info: ValidationInfo) -> Files | None:
+        source = info.data.get("source", "own" if files else "mnist")  # or it is refused already
+        if files and source != "own":
+            raise ValueError(f"source is {source!r}; set it to own, or files to null")
+        if source == "own" and not files:
+            raise ValueError("source is 'own', which needs an address and a sha256 of four files")
+        if files and files.train_images.sha256 == files.test_images.sha256:
+            raise ValueError("train_images and test_images have the same sha256")
+        return files
 
 
 class Preprocess(Section):
@@ -107,6 +140,7 @@ class Train(Section):
 class Parameters(Section):
     """The whole of params.yaml."""
 
+    if_missing = "restore it from recipes/described.yaml"
     download: Download
     preprocess: Preprocess
     model: Model
@@ -114,101 +148,10 @@ class Parameters(Section):
     train: Train
 
 
-Schema = TypeVar("Schema", bound=Section)
-
-
 def read(path: Path) -> Parameters:
     """Read and check a recipe: params.yaml, or a file of recipes/.
 
     Raises:
-        UserError: as `read_as`.
+        UserError: as `sections.read_as`.
     """
     return read_as(Parameters, path)
-
-
-def read_as(kind: type[Schema], path: Path) -> Schema:
-    """Read and check a YAML file; values are read as DVC reads them (`1e-3` is a number).
-
-    Raises:
-        UserError: no such file, not YAML, too large, or with values that the schema refuses: one
-            line for each, with the key, what was found and what is allowed.
-    """
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; no parameters need that")
-        _check_plain(path, text)
-        content: object = YAML(typ="safe").load(text)  # pyright: ignore
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; restore it with `git checkout {path}`") from None
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        problem = one_line(str(error.problem))
-        raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        problem = one_line(str(error).splitlines()[0])
-        raise UserError(f"{path}: not valid YAML: {problem}") from None
-    return check(kind, content, str(path))
-
-
-def _check_plain(path: Path, text: bytes) -> None:
-    """Refuse what makes a small file large or slow: aliases, tags and deep nesting."""
-    depth = 0
-    for event in YAML(typ="safe").parse(text):  # pyright: ignore
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if isinstance(event, AliasEvent) or getattr(event, "tag", None) or depth > MAX_DEPTH:
-            raise UserError(
-                f"{path}, line {event.start_mark.line + 1}: an alias (*name), a tag (!name) or "
-                f"more than {MAX_DEPTH} lists in lists; write plain values"
-            )
-
-
-def check(kind: type[Schema], content: object, where: str) -> Schema:
-    """The content as `kind`.
-
-    Raises:
-        UserError: the schema refuses it; every line of the message begins with `where`.
-    """
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        found = error.errors(include_url=False)[:10]
-        raise UserError("\n".join(f"{where}: {_explain(each, kind)}" for each in found)) from None
-
-
-def _explain(detail: ErrorDetails, kind: type[Section]) -> str:
-    """One line for one refused value: its key, what was found, what is allowed."""
-    location = detail["loc"]
-    key = ".".join(one_line(str(part), 60) for part in location)
-    match detail["type"]:
-        case "extra_forbidden":
-            keys = _keys(kind, location[:-1])
-            close = difflib.get_close_matches(str(location[-1]), keys, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            return f"{key}: unknown key; {hint}allowed here: {', '.join(keys)}"
-        case "missing":
-            source = "recipes/described.yaml" if kind is Parameters else "git"
-            return f"{key}: missing; restore it from {source}"
-        case "value_error":
-            problem = str(detail["ctx"]["error"])  # pyright: ignore
-            return f"{key} is {_shown(detail['input'])}: {problem}"
-        case _:
-            allowed = detail["msg"].replace("Input should be", "should be")
-            return f"{key or 'the file'} is {_shown(detail['input'])}: {allowed}"
-
-
-def _shown(value: object) -> str:
-    """A value as the user wrote it, shortened."""
-    try:
-        return one_line(reprlib.repr(value))
-    except ValueError:  # Python prints no number of more than 4,300 digits
-        return "a number of thousands of digits"
-
-
-def _keys(kind: type[Section], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the schema has at `location`."""
-    section: Any = kind
-    for part in location:
-        section = section.model_fields[str(part)].annotation
-    return list(section.model_fields)

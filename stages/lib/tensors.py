@@ -28,7 +28,7 @@ Header = TypeVar("Header", bound=BaseModel)
 class Envelope(BaseModel):
     """What the metadata key holds as JSON; the digest is that of `content` and all tensors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     content: JsonValue

@@ -41,7 +41,7 @@ def test_numbers_are_read_as_dvc_reads_them(path: Path) -> None:
             "download",
             "source",
             "mnits",
-            "download.source is 'mnits': should be 'mnist' or 'sample'",
+            "download.source is 'mnits': should be 'mnist', .*, 'sample' or 'own'",
         ),
         (
             "preprocess",
