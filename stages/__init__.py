@@ -26,7 +26,8 @@ def answer_arguments(arguments: list[str]) -> None:
     """
     path = program()
     source = path.read_text() if arguments and path else ""
-    if '__name__ == "__main__"' not in source or re.search(r"^import argparse$", source, re.M):
+    is_run = re.search('^if __name__ == "__main__":$', source, re.M)
+    if not is_run or re.search("^(import|from) argparse", source, re.M):
         return
     called = "python " + " ".join(sys.orig_argv[1 : -len(arguments)])
     if {"-h", "--help"}.intersection(arguments):

@@ -15,8 +15,11 @@ from stages.lib.splits import Normalisation, Split
 Pixels = npt.NDArray[np.uint8]
 
 
-def draw(count: int, seed: int) -> tuple[Pixels, Pixels]:
-    """`count` printed digits of 28x28, as many of each, at random places and sizes."""
+def draw(count: int, seed: int, alphabet: str = "0123456789") -> tuple[Pixels, Pixels]:
+    """`count` printed digits of 28x28, as many of each, at random places and sizes.
+
+    A label is a place in `alphabet`, so that letters can stand for the digits.
+    """
     random = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.uint8) % 10
     random.shuffle(labels)
@@ -25,7 +28,7 @@ def draw(count: int, seed: int) -> tuple[Pixels, Pixels]:
         canvas = Image.new("L", (28, 28))
         place = (7 + int(random.integers(-2, 3)), 2 + int(random.integers(-2, 3)))
         font = ImageFont.load_default(size=int(random.integers(19, 25)))
-        ImageDraw.Draw(canvas).text(place, str(label), fill=255, font=font)
+        ImageDraw.Draw(canvas).text(place, alphabet[label], fill=255, font=font)
         image[:] = np.asarray(canvas)
     return images, labels
 
@@ -38,10 +41,17 @@ def split(count: int, seed: int = 0) -> Split:
     )
 
 
-def write_idx(folder: Path, train: int = 600, test: int = 100) -> dict[str, str]:
+def write_idx(
+    folder: Path, train: int = 600, test: int = 100, alphabet: str = "0123456789"
+) -> dict[str, str]:
     """Write the four IDX files of drawn digits into `folder`; returns name -> sha256."""
     for prefix, count, seed in (("train", train, 1), ("t10k", test, 2)):
-        images, labels = draw(count, seed)
+        images, labels = draw(count, seed, alphabet)
         files.write(folder / f"{prefix}-images-idx3-ubyte.gz", encode_idx(images))
         files.write(folder / f"{prefix}-labels-idx1-ubyte.gz", encode_idx(labels))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return {path.name: sha256(path) for path in folder.iterdir()}
+
+
+def sha256(path: Path) -> str:
+    """What sha256sum prints."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
