@@ -48,9 +48,9 @@ class Wanted:
     mirrors: list[str]
 
 
-def published(digests: Mapping[str, str], mirrors: Sequence[str]) -> list[Wanted]:
+def published(digests: Mapping[str, str], addresses: Sequence[str]) -> list[Wanted]:
     """The files of a published data set; the mirror that delivers one is asked first for more."""
-    shared = list(mirrors)
+    shared = list(addresses)
     return [Wanted(name, sha256, name, shared) for name, sha256 in digests.items()]
 
 
