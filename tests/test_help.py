@@ -1,5 +1,6 @@
 """Every program says what it reads and writes, at once, and takes no argument that it ignores."""
 
+import ast
 import os
 import re
 import subprocess
@@ -56,17 +57,26 @@ def test_the_stages_and_the_study_are_among_the_programs() -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_help_says_what_is_read_and_written(name: str, tmp_path: Path) -> None:
-    done = start(name, "--help", folder=tmp_path)
+def test_its_docstring_says_what_is_read_and_written(name: str) -> None:
+    source = (ROOT / name).read_text()
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    assert re.search(r"\bReads\b", docstring)
+    assert re.search(r"\b([Ww]rites?|[Pp]rints?)\b", docstring)
+    if name not in WITHOUT_ARGUMENTS:
+        assert "ArgumentParser(description=__doc__" in source, "its --help says so"
+
+
+@pytest.mark.parametrize("name", WITHOUT_ARGUMENTS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_the_docstring_and_quick(name: str, option: str, tmp_path: Path) -> None:
+    done = start(name, option, folder=tmp_path)
     assert done.returncode == 0, said(done)
-    assert done.stdout.startswith("usage: ")
-    assert re.search(r"\bReads\b", done.stdout), "what it reads"
-    assert re.search(r"\b([Ww]rites?|[Pp]rints?)\b", done.stdout), "what it writes"
+    docstring = ast.get_docstring(ast.parse((ROOT / name).read_text()))
+    assert re.fullmatch(r"usage: python .*\n\n" + re.escape(f"{docstring}\n"), done.stdout)
+    imports = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "ast" in imports
+    assert not imports & {"torch", "numpy", "pandas", "pydantic"}, "these take seconds"
     assert not list(tmp_path.iterdir())
-    if name in WITHOUT_ARGUMENTS:
-        imports = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert "ast" in imports
-        assert not imports & {"torch", "numpy", "pandas", "pydantic"}, "help is quick"
 
 
 @pytest.mark.parametrize("name", WITHOUT_ARGUMENTS)
