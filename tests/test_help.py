@@ -96,6 +96,7 @@ def test_make_alone_lists_every_target_in_a_line() -> None:
         command, cwd=ROOT, env=kept, check=True, capture_output=True, text=True, timeout=60
     ).stdout.splitlines()
     targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
-    assert len(listed) == len(targets)
-    for line, target in zip(listed, targets, strict=True):
-        assert re.fullmatch(rf"make {target} +\S.*", line)
+    assert sorted(line.split()[:2] for line in listed) == [
+        ["make", name] for name in sorted(targets)
+    ]
+    assert all(len(line.split()) > 3 for line in listed), "each is explained"
