@@ -62,7 +62,7 @@ def test_every_make_target_exists_and_is_explained() -> None:
 
 
 def test_every_path_exists() -> None:
-    made = ("dvc_plots/", "data/", "models/", ".venv/")
+    made = ("checkpoints/", "dvc_plots/", "data/", "models/", ".venv/")
     for path in re.findall(r"[`(]((?:\.?\w[\w.-]*/)+[\w.-]*)[`)]", README):
         assert path.startswith(made) or (ROOT / path).exists(), path
 
@@ -78,6 +78,10 @@ def test_error_messages_are_those_of_the_code() -> None:
         "no longer finite",
         "logits differ",
         "nothing is drawn on it",
+        "is at work in this folder",
+        "is damaged",
+        "is of other parameters, data or code",
+        "are needed",
     ):
         assert phrase in table
         assert phrase in code
