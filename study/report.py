@@ -1,8 +1,8 @@
 """Put what was studied side by side: `python -m study.report`.
 
 Reads metrics/study/*.json, metrics/study/screen.csv, study/params.yaml and recipes/. Writes tables
-between markers of README.md and of docs/recipes.md, and plots/study.png: every seed and the
-interval of each mean.
+between markers of README.md and of docs/recipes.md, plots/study.png: every seed and the interval
+of each mean, and metrics/study.json: the summaries without the seeds, which the model card reads.
 """
 
 import json
@@ -22,6 +22,7 @@ from study.seeds import ROOT, read_rows
 
 RESULTS = ROOT / "metrics/study"
 SCREEN = RESULTS / "screen.csv"
+SUMMARIES = ROOT / "metrics/study.json"
 README = ROOT / "README.md"
 RECIPES = ROOT / "docs/recipes.md"
 PLOT = ROOT / "plots/study.png"
@@ -36,6 +37,14 @@ def read() -> Summaries:
     """The summaries by name of the recipe, lowest mean first."""
     found = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     return dict(sorted(found.items(), key=lambda item: item[1]["mean"]))
+
+
+def summaries(results: Summaries) -> Summaries:
+    """The same without the accuracy of each seed."""
+    return {
+        name: {key: value for key, value in found.items() if key != "accuracies"}
+        for name, found in results.items()
+    }
 
 
 def table(results: Summaries) -> str:
@@ -178,6 +187,7 @@ def main() -> None:
     files.write(README, readme(results, rows).encode())
     files.write(RECIPES, document(rows).encode())
     files.write(PLOT, picture(results))
+    files.write_json(SUMMARIES, summaries(results))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import yaml
 
 from tests.project import Project
 
-STAGES = ["check", "download", "preprocess", "train", "evaluate", "export"]
+STAGES = ["check", "download", "preprocess", "train", "evaluate", "export", "card"]
 MODEL = "models/model.safetensors"
 KEPT = [
     "data/checked",
@@ -22,6 +22,7 @@ KEPT = [
     "metrics/evaluate.json",
     "metrics/export.json",
     "metrics/train.json",
+    "models/README.md",
     "plots/learning_curves.csv",
     "plots/worst_errors.png",
 ]
@@ -51,11 +52,11 @@ def test_the_first_run_runs_every_stage_and_the_second_none(
 @pytest.mark.parametrize(
     ("section", "key", "value", "stages"),
     [
-        ("download", "source", "sample", {"check", "download", "evaluate"}),
-        ("preprocess", "validation_size", 50, {"check", "preprocess"}),
-        ("model", "dropout", 0.1, {"check", "train"}),
-        ("augment", "rotation", 5, {"check", "train", "evaluate"}),
-        ("train", "epochs", 3, {"check", "train"}),
+        ("download", "source", "sample", {"check", "download", "evaluate", "card"}),
+        ("preprocess", "validation_size", 50, {"check", "preprocess", "card"}),
+        ("model", "dropout", 0.1, {"check", "train", "card"}),
+        ("augment", "rotation", 5, {"check", "train", "evaluate", "card"}),
+        ("train", "epochs", 3, {"check", "train", "card"}),
     ],
 )
 def test_a_parameter_touches_the_stages_that_read_it(
@@ -94,7 +95,7 @@ def test_a_comment_in_the_parameters_touches_nothing(project: Project) -> None:
 def test_reverting_a_parameter_restores_the_model_without_training(project: Project) -> None:
     first = {name: project.read(name) for name in KEPT}
     project.change("train", seed=1)
-    assert ran(project.dvc("repro")) == ["check", "train", "evaluate", "export"]
+    assert ran(project.dvc("repro")) == ["check", "train", "evaluate", "export", "card"]
     assert project.read(MODEL) != first[MODEL]
     project.git("checkout", "params.yaml")
     again = project.dvc("repro")
@@ -137,8 +138,9 @@ def test_a_clone_elsewhere_gets_the_same_bits(project: Project, tmp_path: Path) 
     hostile = {"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "3", "ATEN_CPU_CAPABILITY": "default"}
     one_core = ["taskset", "-c", "0"] if shutil.which("taskset") else []
     output = clone.run(*one_core, sys.executable, "-m", "dvc", "repro", **hostile)
-    # evaluate has its results in git and finds every input as dvc.lock says: the same bits
-    assert ran(output) == [stage for stage in STAGES if stage != "evaluate"]
+    # evaluate and card have their results in git and find every input as dvc.lock says: the same
+    # bits
+    assert ran(output) == [stage for stage in STAGES if stage not in ("evaluate", "card")]
     assert clone.git("status", "--porcelain") == ""
 
 

@@ -1,5 +1,6 @@
 """The tables and the plot are those of the files."""
 
+import json
 import re
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def test_the_document_has_the_table_of_the_files() -> None:
 
 def test_the_plot_is_that_of_the_files() -> None:
     assert report.PLOT.read_bytes() == report.picture(report.read())
+
+
+def test_the_summaries_for_the_card_are_those_of_the_files() -> None:
+    kept = json.loads(report.SUMMARIES.read_text())
+    assert kept == report.summaries(report.read()), "run `python -m study.report`"
+    assert list(kept) == list(report.read())
+    for name, found in kept.items():
+        whole = json.loads((report.RESULTS / f"{name}.json").read_text())
+        assert {*whole} - {*found} == {"accuracies"}
+        assert found.items() <= whole.items()
 
 
 def test_a_row_says_what_its_file_says() -> None:
