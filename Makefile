@@ -34,8 +34,8 @@ lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m basedpyright
 
-plots: .venv/installed ## draw the plots into dvc_plots/index.html
-	@$(PYTHON) -m dvc plots show
+plots: .venv/installed ## draw all plots into dvc_plots/index.html, which needs no network
+	@$(PYTHON) -m page.write
 
 bench: repro ## measure speed and memory side by side into benchmarks/results.md
 	@$(PYTHON) -m benchmarks.bench
@@ -74,4 +74,5 @@ audit: .venv/installed ## look up known vulnerabilities of the locked packages (
 	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes \
 		--only-binary :all: --no-binary antlr4-python3-runtime --build-constraints requirements.txt \
 		requirements.txt
+	@$(PYTHON) -c 'from page.write import vega; vega()' # .venv/vega.js
 	@touch $@

@@ -1,0 +1,1 @@
+"""All plots on one page that needs no network."""
