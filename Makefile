@@ -72,7 +72,7 @@ audit: .venv/installed ## look up known vulnerabilities of the locked packages (
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--only-binary :all: -r .venv/uv.txt
 	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes \
-		--only-binary :all: --no-binary antlr4-python3-runtime --no-binary wsgidav --build-constraints requirements.txt \
-		requirements.txt
+		--only-binary :all: --no-binary antlr4-python3-runtime --no-binary wsgidav \
+		--build-constraints requirements.txt requirements.txt
 	@$(PYTHON) -c 'from page.write import vega; vega()' # .venv/vega.js
 	@touch $@

@@ -16,7 +16,7 @@ import pytest
 
 from tests.project import ROOT
 
-BUILT = "antlr4-python3-runtime"  # the one package of the lock that has no wheel
+BUILT = "antlr4-python3-runtime"  # as wsgidav, a package of the lock without a wheel
 
 # A setuptools that writes down its version when it runs, and hands out a ready wheel.
 SETUPTOOLS = """
