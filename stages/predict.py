@@ -1,8 +1,8 @@
 """Read the digits in pictures: `python -m stages.predict IMAGE...`.
 
-Reads models/model.onnx through onnxruntime, which starts faster than torch. No stage of dvc.yaml.
-A picture that cannot be read is named on stderr, the others are read all the same, and the exit
-code is 1.
+Reads models/model.onnx, without torch, and the pictures; prints a table, or JSON. No stage of
+dvc.yaml. A picture that cannot be read is named on stderr, the others are read all the same, and
+the exit code is 1.
 """
 
 import argparse
