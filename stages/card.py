@@ -15,7 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.lib import files, parameters
-from stages.lib.errors import exit_with
+from stages.lib.alone import run_stage
 from stages.lib.parameters import Parameters
 
 PARAMETERS = Path("params.yaml")
@@ -214,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -11,6 +11,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def fetch(wanted: Sequence[Wanted], way_out: str) -> None:
         try:
             used = mirrors.fetch(file.remote_name, file.sha256, file.mirrors, INCOMING / file.name)
         except mirrors.MirrorsError as error:
+            with suppress(OSError):  # it holds what did arrive
+                INCOMING.rmdir()
             raise mirrors.MirrorsError(f"{error}\n{way_out}") from None
         file.mirrors.insert(0, file.mirrors.pop(file.mirrors.index(used)))
     RAW.mkdir(parents=True, exist_ok=True)

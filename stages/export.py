@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from stages.lib import files, model, splits
-from stages.lib.errors import UserError, exit_with
+from stages.lib.alone import run_stage
+from stages.lib.errors import UserError
 from stages.lib.layers import ceilings, layers_of
 from stages.lib.onnx_file import encode
 from stages.lib.runtime import Reader
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main)

@@ -28,8 +28,8 @@ Row = dict[str, str | int | float]
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
+        description=__doc__,
         prog="python -m stages.predict",
-        description="Read the handwritten digit in each picture.",
         epilog="One digit a picture, of any size and colour, with some paper around it.",
     )
     parser.add_argument(

@@ -1,5 +1,6 @@
 """The README says what the files say."""
 
+import ast
 import json
 import re
 import subprocess
@@ -62,7 +63,7 @@ def test_every_make_target_exists_and_is_explained() -> None:
 
 
 def test_every_path_exists() -> None:
-    made = ("checkpoints/", "dvc_plots/", "data/", "models/", ".venv/")
+    made = ("checkpoints/", "dvc_plots/", "data/", "models/", ".venv/", ".dvc/config.local")
     for path in re.findall(r"[`(]((?:\.?\w[\w.-]*/)+[\w.-]*)[`)]", README):
         assert path.startswith(made) or (ROOT / path).exists(), path
 
@@ -113,3 +114,18 @@ def test_the_ci_script_calls_the_readmes_test_command() -> None:
     assert "\nmake test\n" in script
     assert "make test " in README
     subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
+
+
+def test_the_table_of_promises_names_every_test_of_a_fault() -> None:
+    _, _, rest = README.partition("<!-- begin: make verify-faults -->")
+    table = rest.partition("<!-- end -->")[0]
+    listed = re.findall(r"^\| (.*) \| `(tests/faults/\w+\.py)::(\w+)` \| [\d,]+ \|$", table, re.M)
+    expected = []
+    for path in sorted((ROOT / "tests/faults").glob("test_*.py")):
+        for node in ast.parse(path.read_text()).body:
+            for mark in getattr(node, "decorator_list", []):
+                if ast.unparse(mark).startswith("pytest.mark.promise("):
+                    text = ast.literal_eval(mark.args[0])
+                    expected.append((text, str(path.relative_to(ROOT)), node.name))
+    assert len(expected) > 10
+    assert sorted(listed) == sorted(expected)

@@ -79,7 +79,7 @@ def test_a_misbehaving_mirror(
     for name in chance.sample(sorted(download.MNIST), times):
         (download.RAW / name).unlink()
         begun = time.monotonic()
-        monkeypatch.setattr(download, "PUBLIC_MIRRORS", [mirror.address("good")])
+        monkeypatch.setattr(download, "MNIST_MIRRORS", [mirror.address("good")])
         download.fetch_mnist()
         assert (download.RAW / name).read_bytes() == (folder / name).read_bytes()
         before = list(mirror.requests)
@@ -88,7 +88,7 @@ def test_a_misbehaving_mirror(
         assert mirror.requests == before, "what is there and right is not asked for again"
 
         (download.RAW / name).unlink()
-        monkeypatch.setattr(download, "PUBLIC_MIRRORS", [])
+        monkeypatch.setattr(download, "MNIST_MIRRORS", [])
         monkeypatch.setattr(mirrors, "Patience", lambda: dataclasses.replace(QUICK, tries=1))
         with pytest.raises(MirrorsError) as caught:
             download.fetch_mnist()
@@ -116,7 +116,7 @@ def test_https_is_not_left(
     plain_http = {
         f"to-{name}": redirect(f"{mirror.address('good')}/{name}") for name in download.MNIST
     }
-    monkeypatch.setattr(download, "PUBLIC_MIRRORS", [])
+    monkeypatch.setattr(download, "MNIST_MIRRORS", [])
     with Mirror(files, plain_http, certificate) as secure:
         for _ in range(times):
             name = chance.choice(sorted(pinned))
@@ -148,7 +148,7 @@ def impatient(tmp_path: Path) -> Project:
     for name, old, new in (
         ("stages/lib/mirrors.py", "connect: float = 5", "connect: float = 1"),
         ("stages/lib/mirrors.py", "silence: float = 10", "silence: float = 1"),
-        ("stages/download.py", "sources += PUBLIC", "sources += os.environ['MIRRORS'].split()  #"),
+        ("stages/download.py", "first + MNIST_MIRRORS", "first + os.environ['MIRRORS'].split()"),
     ):
         code = (project.path / name).read_text()
         assert old in code

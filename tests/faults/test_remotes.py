@@ -47,7 +47,7 @@ def project(project: Project, remote: Remote) -> Project:
     """The reproduced project; the remote is its default one, as the README says to set it up."""
     settings = {"url": remote.url, "verify": "true"} | remote.settings
     with (project.path / ".dvc/config").open("a") as config:
-        config.write("    remote = origin\n['remote \"origin\"']\n")
+        config.write("[core]\n    remote = origin\n['remote \"origin\"']\n")
         config.writelines(f"    {key} = {value}\n" for key, value in settings.items())
     with (project.path / ".dvc/config.local").open("w") as config:
         config.write("['remote \"origin\"']\n")
@@ -73,7 +73,7 @@ def objects(project: Project) -> dict[str, bytes]:
         out["md5"]
         for stage in stages
         for out in stage["outs"]
-        if out["path"].startswith(("data/", "models/"))
+        if out["path"].startswith(("data/", "models/")) and out["path"] != "models/README.md"
     }
     return {name: cache[name] for name in names if name in cache}
 

@@ -39,7 +39,7 @@ def outputs(project: Project) -> dict[str, str]:
         out["path"]: f"{out['md5'][:2]}/{out['md5'][2:]}"
         for stage in stages.values()
         for out in stage["outs"]
-        if out["path"].startswith(("data/", "models/"))
+        if out["path"].startswith(("data/", "models/")) and out["path"] != "models/README.md"
     }
 
 
@@ -63,7 +63,9 @@ def kept(project: Project) -> dict[str, list[Path]]:
     }
     return {
         kind: sorted(
-            file for file in place.rglob("*") if file.is_file() and file.name != ".gitignore"
+            file
+            for file in place.rglob("*")
+            if file.is_file() and file.name not in (".gitignore", "README.md")
         )
         for kind, place in places.items()
     }
