@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit verify
+.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit verify demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,10 @@ lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages
 
 plots: .venv/installed ## draw all plots into dvc_plots/index.html, which needs no network
 	@$(PYTHON) -m page.write
+
+demo: .venv/installed ## draw a digit in the browser and watch the network read it (needs npm)
+	@$(PYTHON) -m demo.build
+	@$(PYTHON) -m demo.serve
 
 bench: repro ## measure speed and memory side by side into benchmarks/results.md
 	@$(PYTHON) -m benchmarks.bench
