@@ -33,6 +33,7 @@ TESTED = {
     "dvc remote": "tests/test_commands.py::test_the_remotes_of_the_readme_can_be_set_up",
     "git push": RELEASES,
     "git tag": RELEASES,
+    "make demo": "tests/test_demo.py",
     "make run": "tests/test_run.py",
     "make verify": "tests/faults/test_rot.py::test_every_flipped_bit_is_named",
     "python -m stages.predict": "tests/test_predict.py",
