@@ -104,7 +104,7 @@ function showProbabilities(probabilities) {
 function say(probabilities, digit, next) {
   let words = invitation;
   if (probabilities) {
-    const surely = percent(probabilities[digit]).replace(">", "over");
+    const surely = percent(probabilities[digit]).replace("> ", "over\u00a0");
     words = `This looks like ${digit === 8 ? "an" : "a"} ${digit} (${surely}).`;
     if (probabilities[next] >= 0.0005) words += ` Next: ${next} (${percent(probabilities[next])}).`;
     const label = drawing.example?.label;

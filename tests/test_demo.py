@@ -355,7 +355,7 @@ def luminance(colour: str) -> float:
     "options",
     [
         {"viewport": {"width": width, "height": 740}, "color_scheme": colours}
-        for width in (320, 360, 768, 1280)
+        for width in (320, 360, 736, 1280)
         for colours in ("light", "dark")
     ],
     ids=lambda options: f"{options['viewport']['width']}-{options['color_scheme']}",
@@ -381,6 +381,8 @@ def test_it_fits_and_is_legible(page: Page, options: dict[str, Any]) -> None:
         colour = page.locator(name).first.evaluate("(each) => getComputedStyle(each).color")
         low, high = sorted((luminance(colour), luminance(page_colour)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, name
+    overflow = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert page.locator(".verdict, #bars, #bars li, figure").evaluate_all(overflow) == 0
     for name in ("#pad", "#undo", "#clear", "#seen"):
         box = page.locator(name).bounding_box()
         assert box["x"] >= 0, name
