@@ -355,8 +355,13 @@ def luminance(colour: str) -> float:
     "options",
     [
         {"viewport": {"width": width, "height": 740}, "color_scheme": colours}
-        for width in (320, 360, 736, 1280)
-        for colours in ("light", "dark")
+        for width, colours in [
+            (320, "dark"),
+            (360, "light"),
+            (360, "dark"),
+            (736, "light"),
+            (1280, "dark"),
+        ]
     ],
     ids=lambda options: f"{options['viewport']['width']}-{options['color_scheme']}",
 )
