@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro test verify-faults lint plots bench bench-quick study lock licences audit verify demo
+.PHONY: help setup run repro verify plots demo study test verify-faults lint bench bench-quick lock licences audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -64,8 +64,8 @@ audit: .venv/installed ## look up known vulnerabilities of the locked packages (
 		--ignore-vuln GHSA-w8v5-vhqr-4h9v
 
 # uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
-# Wheels only: building a package fetches what it is built with and runs it. The one that has no
-# wheel is built with the setuptools of the lock, whose hash is checked like all others.
+# Wheels only: building a package fetches what it is built with and runs it. The two that have no
+# wheel are built with the setuptools of the lock, whose hash is checked like all others.
 .venv/installed: requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: python3 is $$(python3 --version 2>&1); this project needs Python 3.11 or newer" >&2; exit 1; }

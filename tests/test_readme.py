@@ -64,7 +64,8 @@ def test_every_make_target_exists_and_is_explained() -> None:
 
 def test_every_path_exists() -> None:
     made = (
-        "checkpoints/", "dvc_plots/", "data/", "models/", ".venv/", ".dvc/config.local", "demo/site/",
+        "checkpoints/", "dvc_plots/", "data/", "models/", "demo/site/", ".venv/",
+        ".dvc/config.local",
     )  # fmt: skip
     for path in re.findall(r"[`(]((?:\.?\w[\w.-]*/)+[\w.-]*)[`)]", README):
         assert path.startswith(made) or (ROOT / path).exists(), path
