@@ -58,6 +58,14 @@ class Project:
         """Set values in params.yaml."""
         change_parameters(self.path / "params.yaml", {section: values})
 
+    def name_remote(self, name: str, settings: dict[str, str]) -> None:
+        """Commit a default remote, which `dvc remote` would take seconds for."""
+        config = self.path / ".dvc/config"
+        core = config.read_text().replace("[core]\n", f"[core]\n    remote = {name}\n")
+        lines = [f"    {key} = {value}\n" for key, value in settings.items()]
+        config.write_text("".join([core, f"['remote \"{name}\"']\n", *lines]))
+        self.git("commit", "-qam", "Name a remote")
+
     def copy_to(self, path: Path) -> "Project":
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path, self.mirror)

@@ -23,9 +23,7 @@ from tests.project import ROOT, Project
 @pytest.fixture
 def project(project: Project) -> Project:
     """The reproduced project, all of it in a remote folder too, as `dvc push` leaves it there."""
-    with (project.path / ".dvc/config").open("a") as config:
-        config.write("    remote = away\n['remote \"away\"']\n    url = ../../away\n")
-    project.git("commit", "-qam", "Name a remote")
+    project.name_remote("away", {"url": "../../away"})
     for name in outputs(project).values():
         (away(project) / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(cache(project) / name, away(project) / name)
@@ -132,7 +130,7 @@ def test_what_it_says_to_do_mends_it(project: Project, chance: random.Random) ->
     said = project.run(sys.executable, "verify.py", "--remove", fails=True).splitlines()
     assert said[-1].startswith("verify: ")
     assert said[-1].endswith(": 3 wrong")
-    assert "objects in the cache (1 not here), 8 objects on remote away (1 not here)" in said[-1]
+    assert "objects in the cache (1 not here), 10 objects on remote away (1 not here)" in said[-1]
     assert [path.exists() for path in damaged] == [True, False, False]
     assert sum("; deleted, then `dvc " in line for line in said) == 2
     damaged[0].unlink()  # "delete it, then `dvc checkout` ... brings it back"
@@ -143,17 +141,17 @@ def test_what_it_says_to_do_mends_it(project: Project, chance: random.Random) ->
     (said,) = project.run(sys.executable, "verify.py").splitlines()
     assert said.startswith("verify: ")
     assert said.endswith(" files in the workspace: 0 wrong")
-    assert " objects in the cache, 9 objects on remote away, " in said
+    assert " objects in the cache, 11 objects on remote away, " in said
 
 
 def test_what_was_never_pulled_is_not_here_and_not_wrong(project: Project, tmp_path: Path) -> None:
     clone = Project(tmp_path / "clone", project.mirror)
     project.git("clone", "-q", ".", str(clone.path))
     cache, remote, workspace = verify.check(clone.path)
-    assert (cache.whole, len(cache.absent), cache.wrong) == (0, 9, [])
-    assert (remote.whole, len(remote.absent), remote.wrong) == (9, 0, [])
+    assert (cache.whole, len(cache.absent), cache.wrong) == (0, 11, [])
+    assert (remote.whole, len(remote.absent), remote.wrong) == (11, 0, [])
     assert "models/model.safetensors" in workspace.absent
-    assert len(workspace.absent) == 9
+    assert len(workspace.absent) == 11
     assert workspace.wrong == []
 
 
