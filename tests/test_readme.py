@@ -30,6 +30,17 @@ def test_the_result_is_that_of_the_metrics() -> None:
     assert f"{metrics['parameters']:,} parameters" in stated
 
 
+def test_the_exported_files_are_those_of_the_metrics() -> None:
+    found = json.loads(committed("metrics/export.json"))
+    stated = " ".join(README.split())
+    assert found["float32_same_digits"] == found["examples"]
+    assert f"reads all {found['examples']:,} test images as torch does" in stated
+    assert f"reads {found['int8_same_digits']:,} of them so" in stated
+    assert f"{100 * found['int8_accuracy']:.2f} % right (`metrics/export.json`)" in stated
+    sizes = [round(found[f"{kind}_bytes"] / 1000) for kind in ("int8", "float32")]
+    assert f"{sizes[0]} kB instead of {sizes[1]}" in stated
+
+
 def test_the_means_are_those_of_the_study() -> None:
     stated = " ".join(README.split())
     tuned, described, record, small = (
