@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page
 
 from demo import build
 from stages.lib import model, splits
@@ -30,21 +30,12 @@ from stages.lib.errors import UserError
 from stages.lib.handwriting import as_mnist
 from stages.lib.splits import Split
 from tests import strokes
+from tests.browser import chromium
 from tests.digits import Pixels
 from tests.project import ROOT
 from tests.strokes import STROKES
 
 PIPELINE = os.environ.get("PIPELINE") == "1"
-CHROMIUM = shutil.which("chromium")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 120_000  # milliseconds, for a machine that does something else as well
 
 missing = [name for name in ("node", "npm", "chromium") if not shutil.which(name)]
@@ -113,10 +104,8 @@ def start(command: list[str]) -> "subprocess.Popen[str]":
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -8,24 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from page.results import alone
 from page.write import LIBRARY, vega
 from stages.lib.confusion import wilson_interval
+from tests.browser import CHROMIUM, chromium
 from tests.project import ROOT, Project, make_project
 from tests.test_repository import committed
 
-CHROMIUM = shutil.which("chromium")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt-get install chromium")
 
 
@@ -45,10 +36,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def look(browser: Browser, path: Path, width: int, colours: str) -> tuple[list[str], dict]:
