@@ -19,7 +19,9 @@ POWER = 0.8
 
 
 def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
-    """Mean of b minus mean of a, and the ends of its 95 % interval; without spread, a point.
+    """Mean of b minus mean of a, and the ends of its 95 % interval.
+
+    Without any spread nothing is known of the noise, and the interval has no ends.
 
     Args:
         a: at least 2 values.
@@ -28,7 +30,7 @@ def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
     gap = sum(b) / len(b) - sum(a) / len(a)
     squares = [statistics.variance(values) / len(values) for values in (a, b)]
     if sum(squares) == 0:
-        return gap, gap, gap
+        return gap, -math.inf, math.inf
     freedom = sum(squares) ** 2 / sum(
         square**2 / (len(values) - 1) for square, values in zip(squares, (a, b), strict=True)
     )
@@ -37,15 +39,25 @@ def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
 
 
 def seeds_needed(a: list[float], b: list[float]) -> int | None:
-    """Seeds of each that show a difference as large as this one with 80 % power; None if it is 0.
+    """Seeds of each, more than there are, that show a difference as large as this one.
 
-    The normal approximation: n = (z_{0.975} + z_{0.8})^2 (s_a^2 + s_b^2) / d^2.
+    With 80 % power, if it and the variances are the true ones: the least n with
+    n >= (t_{0.975} + t_{0.8})^2 (s_a^2 + s_b^2) / d^2, both quantiles with 2 n - 2 degrees of
+    freedom. None if the difference is 0 or nothing varies.
     """
     gap = sum(b) / len(b) - sum(a) / len(a)
-    if gap == 0:
+    variance = statistics.variance(a) + statistics.variance(b)
+    if gap == 0 or variance == 0:
         return None
-    quantiles = stats.norm.ppf(0.975) + stats.norm.ppf(POWER)
-    return math.ceil(quantiles**2 * (statistics.variance(a) + statistics.variance(b)) / gap**2)
+
+    def needed(n: float) -> float:
+        quantiles = float(stats.t.ppf(0.975, 2 * n - 2) + stats.t.ppf(POWER, 2 * n - 2))
+        return quantiles**2 * variance / gap**2
+
+    n = max(math.ceil(needed(math.inf)), len(a) + 1, len(b) + 1)
+    while n < needed(n):
+        n += 1
+    return n
 
 
 def read(name: str) -> list[float]:
@@ -73,8 +85,12 @@ def main() -> None:
     print(f"{names.b} - {names.a}: {gap:+.3f} points, 95 % interval {low:+.3f} to {high:+.3f}")
     if low <= 0 <= high:
         needed = seeds_needed(a, b)
-        advice = f"{needed} seeds of each would" if needed else "no number of seeds would"
-        print(f"not settled: {advice} show a difference this large with 80 % power")
+        advice = (
+            f"{needed} seeds of each would show a difference this large with 80 % power"
+            if needed
+            else "equal means, or no spread at all, do not tell how many seeds would settle it"
+        )
+        print(f"not settled: {advice}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Properties of the comparison of two recipes."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,14 +34,22 @@ def test_difference_of_a_worked_example() -> None:
 def test_more_seeds_are_needed_for_a_smaller_difference() -> None:
     a = [99.40, 99.45, 99.50]
     near, far = [value + 0.03 for value in a], [value + 0.3 for value in a]
-    assert seeds_needed(a, near) > 10 * seeds_needed(a, far) > 0
-    # (1.96 + 0.8416)^2 * 2 * 0.05^2 / 0.03^2 = 43.6
-    assert seeds_needed(a, near) == 44
+    # the tables of Cohen (1988) say 45 of each for d = 0.03 / 0.05 = 0.6, 80 % power, 5 % two-sided
+    assert seeds_needed(a, near) == 45
+    assert seeds_needed(a, far) == 4, "more than there are"
     assert seeds_needed(a, a) is None
 
 
-def test_seeds_without_spread_have_an_interval_too() -> None:
-    assert difference([99.1, 99.1], [99.4, 99.4]) == pytest.approx((0.3, 0.3, 0.3))
+def test_the_seeds_that_are_there_are_never_called_enough() -> None:
+    a, b = [99.40, 99.50], [99.65, 99.75]
+    _, low, high = difference(a, b)
+    assert low < 0 < high
+    assert (seeds_needed(a, b) or 0) > 2
+
+
+def test_seeds_without_spread_settle_nothing() -> None:
+    assert difference([99.1, 99.1], [99.4, 99.4]) == pytest.approx((0.3, -math.inf, math.inf))
+    assert seeds_needed([99.1, 99.1], [99.4, 99.4]) is None
     gap, low, high = difference([99.1, 99.1], [99.4, 99.5])
     # Welch's degrees of freedom are those of the pair that varies: 1, t 12.706, s.e. 0.05
     assert (gap, low, high) == pytest.approx((0.35, 0.35 - 0.6353, 0.35 + 0.6353), abs=1e-4)
