@@ -1,27 +1,25 @@
 """Train many seeds at once, and keep a row for each as soon as it is done."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from tqdm import tqdm
 
-from stages.lib import files, fused, model
+from stages.lib import files
+from stages.lib.alone import claimed, stop_with_dvc
 from stages.lib.errors import UserError
 from stages.lib.parameters import Parameters
-from stages.lib.scores import score
 from stages.lib.splits import Split
-from stages.train import train_recipe
-from study.identity import first, identity, with_seed
+from study.row import Row, computer, identity, train_seed, with_train
 
 ROOT = Path(__file__).parent.parent
-NOT_SHIPPED = [".git", ".venv", ".dvc", "checkpoints", "data", "models", "metrics", "plots"]
+CLAIM = ROOT / ".dvc/tmp/study"  # one study at a time; stages may run beside it
+NOT_SHIPPED = ["/*", "!/.", "!/stages", "!/study"]  # to a cluster: all but the code of the tasks
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
 COLUMNS = [
@@ -29,9 +27,8 @@ COLUMNS = [
     "identity",
 ]  # fmt: skip
 
-Row = dict[str, float | int | str | None]
 
-
+@claimed(CLAIM)
 def study(
     recipes: Mapping[str, Parameters],
     seeds: Sequence[int],
@@ -42,7 +39,7 @@ def study(
     """The rows of all seeds of all recipes; those that `table` lacks are trained.
 
     A row counts only if its identity is that of its recipe, the data and this code; others are
-    dropped. The table is written whole after every seed.
+    dropped. The table is written whole after every seed; seeds that are not asked for stay in it.
 
     Args:
         recipes: by name; `train.seed` is replaced by the seeds.
@@ -50,23 +47,28 @@ def study(
         training: what to train on.
         scored: what to score on, once, after the last epoch.
         table: a CSV file with COLUMNS; made if there is none.
+
+    Raises:
+        UserError: the table has other columns, a recipe leaves its device open, another study is
+            at work in this folder, or as `in_parallel`.
     """
+    stop_with_dvc()
     keys = {name: identity(recipe, training, scored) for name, recipe in recipes.items()}
     rows = read_rows(table)
-    expected = [keys.get(name) for name in rows["recipe"]]
-    rows = rows.loc[(rows["identity"] == expected) & rows["seed"].isin(seeds)]
+    rows = rows.loc[rows["identity"] == [keys.get(name) for name in rows["recipe"]]]
     done = set(zip(rows["recipe"], rows["seed"], strict=True))
-    missing = [(name, seed) for seed in seeds for name in recipes if (name, seed) not in done]
-    jobs = [(name, with_seed(recipes[name], seed)) for name, seed in missing]
-    bar = tqdm(total=len(seeds) * len(recipes), initial=len(done), unit="seed", disable=None)
-    with bar:
+    asked = [(name, seed) for seed in seeds for name in recipes]
+    missing = [each for each in asked if each not in done]
+    jobs = [(name, with_train(recipes[name], seed=seed)) for name, seed in missing]
+    finished = len(asked) - len(missing)
+    with tqdm(total=len(asked), initial=finished, unit="seed", disable=None) as bar:
         for row in in_parallel(jobs, training, scored):
             new = pd.DataFrame([{**row, "identity": keys[str(row["recipe"])]}], columns=COLUMNS)
             rows = pd.concat([rows, new] if len(rows) else [new])
             rows = rows.sort_values(by=["recipe", "seed"], ignore_index=True)
             files.write(table, rows.to_csv(index=False).encode())
             bar.update()
-    return rows
+    return rows.loc[rows["seed"].isin(seeds)]
 
 
 def read_rows(table: Path) -> pd.DataFrame:
@@ -87,29 +89,37 @@ def read_rows(table: Path) -> pd.DataFrame:
 
 
 def in_parallel(
-    jobs: Sequence[tuple[str, Parameters]], training: Split, scored: Split
+    jobs: Sequence[tuple[str, Parameters]],
+    training: Split,
+    scored: Split,
+    cores: int | None = None,
 ) -> Iterator[Row]:
     """The rows of the jobs, as they come: one core each, here or on the cluster of RAY_ADDRESS.
 
     A task whose worker or node dies is started again somewhere else. Where there are GPUs, four
-    seeds of a recipe that does not ask for the processor share one.
+    seeds of a recipe that asks for one share it. `cores` of this machine are used, or all; a
+    cluster knows its own.
+
+    Raises:
+        UserError: what a task raised, or what Ray says of a cluster that cannot be used.
     """
     if not jobs:
         return
-    ray.init(
-        os.environ.get("RAY_ADDRESS", "local"),  # else Ray joins whatever it was last told of
-        runtime_env={"working_dir": str(ROOT), "excludes": NOT_SHIPPED},
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
     try:
+        ray.init(
+            os.environ.get("RAY_ADDRESS", "local"),  # else Ray joins whatever it was last told of
+            num_cpus=cores,
+            runtime_env={"working_dir": str(ROOT), "excludes": NOT_SHIPPED},
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
         task = ray.remote(max_retries=RETRIES)(train_seed)
         splits = ray.put(training), ray.put(scored)
         gpu = GPU_SHARE if ray.cluster_resources().get("GPU") else 0
         waiting = [
-            task.options(num_gpus=0 if recipe.train.device == "cpu" else gpu).remote(
-                name, recipe, *splits
+            task.options(num_gpus=gpu if recipe.train.device == "cuda" else 0).remote(
+                name, recipe, *splits, computer(recipe.train.device)
             )
             for name, recipe in jobs
         ]
@@ -120,22 +130,7 @@ def in_parallel(
         if isinstance(error, UserError):
             raise UserError(str(error.cause)) from None
         raise
+    except RayError as error:
+        raise UserError(f"Ray: {' '.join(str(error).split())}") from None
     finally:
         ray.shutdown()
-
-
-def train_seed(name: str, recipe: Parameters, training: Split, scored: Split) -> Row:
-    """Train as the train stage does, and score the last epoch: the row, without its identity."""
-    device = model.pick_device(recipe.train.device)
-    training, scored = training.to(device), scored.to(device)
-    network, history = train_recipe(recipe, training, first(training, 0))
-    scores = score(model.predict(network, scored.images, scored.normalisation), scored.labels)
-    last = {key: history[-1][key] for key in ("train_accuracy", "train_loss")}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        model.save(path, network, training.normalisation)
-        md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()  # as in dvc.lock
-    return {
-        "recipe": name, "seed": recipe.train.seed, **scores, **last,
-        "threads": fused.THREADS, "model_md5": md5,
-    }  # fmt: skip

@@ -16,6 +16,8 @@ from tests.project import ROOT, SMALL, change_parameters
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = GRAPH["stages"]
+STUDY: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())["stages"]
+CODE = ("stages", "study")
 ORDER = ["check", "download", "preprocess", "train", "evaluate", "export", "card"]
 
 
@@ -23,8 +25,8 @@ def imported(module: str) -> Iterator[str]:
     """The project's modules that a module's code imports, anywhere in it."""
     for node in ast.walk(ast.parse(file_of(module).read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("stages"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
+            yield from (alias.name for alias in node.names if alias.name.startswith(CODE))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(CODE):
             assert node.module
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -46,10 +48,17 @@ def closure(module: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_code_dependencies_are_the_import_closure(stage: str) -> None:
-    listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")]
-    needed = {str(file_of(module).relative_to(ROOT)) for module in closure(f"stages.{stage}")}
+@pytest.mark.parametrize(
+    ("module", "deps"),
+    [
+        *((f"stages.{name}", stage["deps"]) for name, stage in STAGES.items()),
+        ("study.screen", STUDY["screen"]["deps"]),
+        ("study.run", STUDY["recipe"]["do"]["deps"]),
+    ],
+)
+def test_code_dependencies_are_the_import_closure(module: str, deps: list[str]) -> None:
+    listed = [dep for dep in deps if dep.endswith(".py")]
+    needed = {str(file_of(each).relative_to(ROOT)) for each in closure(module)}
     assert sorted(listed) == sorted(needed)
 
 

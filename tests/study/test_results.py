@@ -1,13 +1,16 @@
 """The published results are those of the rows, and the rows those of the pipeline."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
 import yaml
 
+from stages import preprocess
 from stages.lib import parameters
 from study import plan
+from study.row import identity
 from study.run import summary
 from tests.project import ROOT
 
@@ -36,6 +39,36 @@ def test_the_summary_is_that_of_the_rows(name: str) -> None:
     expected = summary(rows_of(name), recipe, 60_000 - recipe.preprocess.validation_size)
     assert found.pop("accuracies") == expected.pop("accuracies")
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters_below", "mean", "mean_low"),
+    [
+        ("described", 20_000, 0, 0),
+        ("tuned", 15_579, 0.9945, 0.9943),
+        ("small", 10_000, 0.9950, 0.9943),
+        ("record", 20_000, 0.9960, 0.9943),
+    ],
+)
+def test_the_recipes_keep_what_is_said_of_them(
+    name: str, parameters_below: int, mean: float, mean_low: float
+) -> None:
+    found = json.loads((ROOT / f"metrics/study/{name}.json").read_text())
+    assert found["n"] >= 20
+    assert found["epochs"] <= 19
+    assert found["parameters"] < parameters_below
+    assert found["mean"] >= mean
+    assert found["mean_low"] > mean_low
+
+
+@pytest.mark.skipif("PIPELINE" not in os.environ, reason="needs the data: .ci/run has it")
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_rows_are_of_this_code_and_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe = parameters.read(ROOT / f"recipes/{name}.yaml")
+    training, _ = preprocess.training_splits(recipe.preprocess)
+    test = preprocess.testing_split(training.normalisation)
+    assert set(rows_of(name)["identity"]) == {identity(recipe, training, test)}
 
 
 def test_every_recipe_is_studied() -> None:

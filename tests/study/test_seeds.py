@@ -1,6 +1,7 @@
 """Studies on drawn digits, with real Ray clusters on this machine."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from stages.lib.alone import claimed
 from study.seeds import COLUMNS
 from tests.project import Project, change_parameters, make_project
 
@@ -148,12 +150,54 @@ def test_an_interrupted_study_keeps_its_rows(copy: Project) -> None:
 def test_a_cluster_that_loses_a_node_gives_the_same_rows(copy: Project) -> None:
     local = read(copy)
     (copy.path / TABLE).unlink()
-    with cluster() as (second, environment):
+    (copy.path / ".env").write_text("SECRET=1")
+    with cluster(copy) as (second, environment):
         running = start(copy, environment)
         wait_until(lambda: busy(second))
+        sent = list(Path(RAY["RAY_TMPDIR"]).glob("ray/*/runtime_resources/working_dir_files/*/*"))
+        assert {path.name for path in sent} == {"stages", "study"}
         kill(second)
         assert running.wait(200) == 0
     assert read(copy).equals(local)
+
+
+def test_a_second_study_in_the_folder_is_refused(copy: Project) -> None:
+    (copy.path / TABLE).unlink()
+    claim = copy.path / ".dvc/tmp/study"
+    with claimed(claim):
+        said = copy.run(sys.executable, "-m", "study.run", "tiny", fails=True, **RAY)
+    assert said.startswith(f"error: process {os.getpid()} (")
+    assert "is at work in this folder" in said
+    assert not (copy.path / TABLE).exists()
+
+
+def test_fewer_seeds_leave_the_rows_of_the_others(copy: Project) -> None:
+    whole = read(copy)
+    whole[whole["seed"] != 1].to_csv(copy.path / TABLE, index=False)
+    (copy.path / "study/params.yaml").write_text(PLAN.replace("seeds: 3", "seeds: 2"))
+    assert study(copy).equals(whole)
+    assert pd.read_json(copy.path / "metrics/study/tiny.json", typ="series")["n"] == 2
+
+
+def test_a_cluster_that_is_not_there_is_named(copy: Project) -> None:
+    (copy.path / TABLE).unlink()
+    address = {"RAY_ADDRESS": "127.0.0.1:9"}
+    said = copy.run(sys.executable, "-m", "study.run", "tiny", fails=True, **RAY, **address)
+    assert "127.0.0.1:9" in said
+    assert "Traceback" not in said
+
+
+def test_dvc_runs_the_study(copy: Project) -> None:
+    graph = copy.path / "study/dvc.yaml"
+    graph.write_text(re.sub(r"foreach: .*", "foreach: [tiny]", graph.read_text()))
+    copy.dvc("repro", "study/dvc.yaml", **RAY)
+    assert set(read(copy, "metrics/study/screen.csv")["recipe"]) == {
+        "tiny",
+        "tiny: model.dropout=0",
+    }
+    assert "didn't change, skipping" in copy.dvc("repro", "study/dvc.yaml:recipe@tiny", **RAY)
+    copy.git("add", "-A")
+    assert "study/dvc.lock" in copy.git("status", "--porcelain")
 
 
 def test_a_recipe_that_is_not_there_is_named(project: Project) -> None:
@@ -173,7 +217,7 @@ def start(project: Project, environment: dict[str, str]) -> "subprocess.Popen[by
 
 
 @contextmanager
-def cluster() -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
+def cluster(project: Project) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
     """Two nodes of one core each: the second of them, and what a client must know."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -185,7 +229,7 @@ def cluster() -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
     try:
         for place in (["--head", f"--port={port}"], [f"--address=127.0.0.1:{port}"]):
             command = [ray, "start", *place, *options]
-            nodes.append(subprocess.Popen(command, env=os.environ | environment))
+            nodes.append(subprocess.Popen(command, env=project.environment() | environment))
             wait_until(lambda: listens(port))
         yield nodes[1], environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     finally:

@@ -1,12 +1,17 @@
-"""What changes the identity of a result, and what does not."""
+"""What changes the identity of a row, and what does not; and who may not train one."""
+
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
-from stages.lib import augment, parameters
+from stages.lib import augment, calibration, model, parameters
+from stages.lib.errors import UserError
 from stages.lib.parameters import Parameters
 from stages.lib.splits import Split
-from study.identity import identity
+from study import row
+from study.row import computer, identity, train_seed
 from tests import digits
 from tests.project import ROOT
 
@@ -65,6 +70,36 @@ def test_code_that_computes_something_else_changes_it(monkeypatch: pytest.Monkey
     assert of() != before
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [(augment, "AT_ONCE", 512), (calibration, "BATCH", 500), (model, "EVALUATION_BATCH", 7)],
+)
+def test_code_that_takes_images_by_other_numbers(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, value: int
+) -> None:
+    """Only more images than are taken at once can tell."""
+    many = digits.split(row.FEW + 100)
+    recipe = changed("train", {"epochs": 2, "norm_images": len(many)})
+    before = of(recipe, many)
+    monkeypatch.setattr(module, name, value)
+    assert of(recipe, many) != before
+
+
+def test_what_is_written_and_how_it_is_scored_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, save, score = of(), model.save, row.score
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "save", lambda path, *given: (save(path, *given), append(path)))
+        assert of() != before
+    with monkeypatch.context() as patch:
+        patch.setattr(row, "score", lambda *given: {**score(*given), "accuracy": 1.0})
+        assert of() != before
+    assert of() == before
+
+
+def append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b" ")
+
+
 def test_code_that_computes_the_same_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     before, grid = of(), augment._grid
     monkeypatch.setattr(augment, "_grid", lambda *given: torch.clone(grid(*given)))
@@ -75,3 +110,16 @@ def test_the_seed_the_budget_and_the_source_do_not_change_it() -> None:
     assert of(changed("train", {"seed": 7})) == of()
     assert of(changed("model", {"parameter_budget": 7})) == of()
     assert of(changed("download", {"source": "sample"})) == of()
+
+
+def test_a_device_that_differs_between_nodes_is_refused() -> None:
+    with pytest.raises(UserError, match="train.device is auto"):
+        of(changed("train", {"device": "auto"}))
+
+
+def test_a_node_that_computes_otherwise_trains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = computer("cpu")
+    monkeypatch.setattr(row, "train_recipe", lambda *_: pytest.fail("it trains"))
+    other = {**here, "instructions": "DEFAULT"}
+    with pytest.raises(UserError, match=r"computes with .*, expected .*'DEFAULT'"):
+        train_seed("tiny", RECIPE, TRAINING, SCORED, other)
