@@ -95,16 +95,15 @@ def seeds(images: int, epochs: int, cores: str) -> Measurement:
 
     Ray's start is a part of it.
     """
-    os.sched_setaffinity(0, range(int(cores)))
+    os.sched_setaffinity(0, range(int(cores)))  # all that it starts, too
     train, chosen, _ = _inputs(images)
 
-    from study.identity import with_seed
+    from study.row import with_train
     from study.seeds import in_parallel
 
-    recipe = chosen.model_copy(update={"train": chosen.train.model_copy(update={"epochs": epochs})})
-    jobs = [("described", with_seed(recipe, seed)) for seed in range(4)]
+    jobs = [("described", with_train(chosen, epochs=epochs, seed=seed)) for seed in range(4)]
     begun = time.perf_counter()
-    rows = list(in_parallel(jobs, train, _part(train, 1000)))
+    rows = list(in_parallel(jobs, train, _part(train, 1000), int(cores)))
     assert len(rows) == len(jobs)
     return {"seconds": time.perf_counter() - begun}
 

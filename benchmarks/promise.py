@@ -47,13 +47,13 @@ def ours(recipe: str, images: int, epochs: int) -> dict[str, float]:
     from stages.lib import model, parameters
     from stages.lib.scores import score
     from stages.train import fit
-    from study.identity import first
+    from study.row import first, with_train
 
     chosen = parameters.read(ROOT / f"recipes/{recipe}.yaml")
     whole, _ = preprocess.training_splits(chosen.preprocess)
     training, nothing = first(whole, images), first(whole, 0)
     test = preprocess.testing_split(whole.normalisation)
-    settings, shape = chosen.train.model_copy(update={"epochs": epochs}), chosen.model
+    settings, shape = with_train(chosen, epochs=epochs).train, chosen.model
     generator = torch.Generator().manual_seed(settings.seed)
     network = model.DigitNet(shape.blocks, shape.hidden, shape.dropout, generator)
 
