@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 import subprocess
 import sys
@@ -52,6 +53,13 @@ def test_the_means_are_those_of_the_study() -> None:
     assert f"95 % interval {low:.2f} to {high:.2f} %), against" in stated
     assert f"against {100 * described['mean']:.2f} % for the described one" in stated
     assert record["epochs"] == tuned["epochs"]
+    sds = [100 * found["sd"] for found in (tuned, described, record, small)]
+    errors = [
+        100 * math.sqrt(found["mean"] * (1 - found["mean"]) / 10_000)
+        for found in (tuned, described, record, small)
+    ]
+    assert f"standard deviation of {min(sds):.2f} to {max(sds):.2f} points" in stated
+    assert f"on 10,000 images is {min(errors):.2f} to {max(errors):.2f}." in stated
     assert f"a network of {record['parameters']:,} parameters in as many epochs" in stated
     assert f"reaches **{100 * record['mean']:.2f} %** on the mean, and" in stated
     assert f"with {small['parameters']:,}, **{100 * small['mean']:.2f} %**" in stated
