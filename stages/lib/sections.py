@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from stages.lib.errors import UserError, one_line
@@ -37,31 +37,39 @@ def read_as(kind: type[Schema], path: Path) -> Schema:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; no parameters need that")
-        _check_plain(path, text)
-        content: object = YAML(typ="safe").load(text)  # pyright: ignore
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; restore it with `git checkout {path}`") from None
+    if len(text) > MAX_BYTES:
+        raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes; no parameters need that")
+    return check(kind, _load(path, text), str(path))
+
+
+def _load(path: Path, text: bytes) -> object:
+    """The content of a YAML file that holds plain values only."""
+    try:
+        _check_plain(path, text)
+        return YAML(typ="safe").load(text)  # pyright: ignore
+    except UserError:
+        raise
     except MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = one_line(str(error.problem))
         raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        problem = one_line(str(error).splitlines()[0])
+    except Exception as error:  # whatever Python says to a date, a number or a depth
+        problem = one_line(str(error).partition("\n")[0]) or type(error).__name__
         raise UserError(f"{path}: not valid YAML: {problem}") from None
-    return check(kind, content, str(path))
 
 
 def _check_plain(path: Path, text: bytes) -> None:
-    """Refuse what makes a small file large or slow: aliases, tags and deep nesting."""
+    """Refuse what makes a small file large or slow, and directives, which change how it is read."""
     depth = 0
     for event in YAML(typ="safe").parse(text):  # pyright: ignore
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if isinstance(event, AliasEvent) or getattr(event, "tag", None) or depth > MAX_DEPTH:
+        odd = any(getattr(event, name, None) for name in ("tag", "tags", "version"))
+        if isinstance(event, AliasEvent) or odd or depth > MAX_DEPTH:
             raise UserError(
-                f"{path}, line {event.start_mark.line + 1}: an alias (*name), a tag (!name) or "
-                f"more than {MAX_DEPTH} lists in lists; write plain values"
+                f"{path}, line {event.start_mark.line + 1}: an alias (*name), a tag (!name), a "
+                f"directive (%NAME) or more than {MAX_DEPTH} lists in lists; write plain values"
             )
 
 

@@ -212,6 +212,7 @@ WORDS = [
     *b".nan|-.inf|1e308|1e999|''|~|{a: {b: {c: 1}}}|[1, 2|{|&x [*x]|*nothing|!x y|1:30".split(b"|"),
     *b"!!python/object/apply:os.system ['touch canary']|!!python/name:os.system".split(b"|"),
     *b"- 1|!!binary aaaa|!!set {a}|2001-01-01|0o9|yes|<<: {a: 1}|[8, pool, [pool]]".split(b"|"),
+    *b"9999-12-31T23:59:59.9999999|-_|-._|0001-01-01T00:00:00+23:59".split(b"|"),
     *b"2001-13|a: b: c|%|@|`|\t1|? x|1_0|-1|1.5|true|[]|null|2147483648|#|&a|8".split(b"|"),
     b"0x" + b"f" * 6000, b"9" * 4000, b"9" * 5000, b"[" * 20 + b"]" * 20, b"|\n  a\n  b",
     b"'\x00'", b'"\\ud800"', b'"\\x1b[31m"', b"\xff\xfe", b"\xf0\x9f\x92\xa3", b"x" * 5000,
@@ -219,14 +220,21 @@ WORDS = [
 ]  # fmt: skip
 
 
+DIRECTIVES = [
+    *b"%YAML 1.1|%YAML 1.2|%YAML 1.3|%YAML 2.0|%YAML 1|%YAML".split(b"|"),
+    *b"%TAG ! tag:a,2000:|%TAG !a! !|%TAG|%A b|%".split(b"|"),
+    b"%YAML 1." + b"9" * 5000, b"%YAML 1.1\n%YAML 1.1",
+]  # fmt: skip
+
+
 def parameter_file(chance: random.Random) -> Case:
-    """The described recipe with a value, a key or a line replaced, or with damaged bytes."""
+    """The described recipe with a value, key or line replaced, a directive, or damaged bytes."""
     lines = DESCRIBED.splitlines()
     place = chance.randrange(len(lines))
     line = lines[place]
     key, colon, _ = line.partition(b":")
     word = chance.choice(WORDS)
-    match chance.randrange(7):
+    match chance.randrange(8):
         case 0 | 1 | 2 if colon:
             lines[place] = key + b": " + word
         case 3:
@@ -235,6 +243,9 @@ def parameter_file(chance: random.Random) -> Case:
             lines.insert(place, chance.choice([line, line[1:], b" " + line, word + b": 1"]))
         case 5:
             del lines[place : place + chance.randint(1, 5)]
+        case 6:
+            lines[place] = key + b": " + word
+            lines[:0] = [chance.choice(DIRECTIVES), b"---"]
         case _:
             return "params", damage(DESCRIBED, chance)
     return "params", b"\n".join(lines)

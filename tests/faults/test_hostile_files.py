@@ -108,6 +108,19 @@ def test_parameters(
     assert not (tmp_path / "canary").exists(), "code ran"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"seed: 9999-12-31T23:59:59.9999999",
+        b"%YAML 1.3\n---\n" + cases.DESCRIBED,
+        b"%YAML 1.1\n---\ntrain: {seed: -_}",
+        b"%TAG ! tag:a,2000:\n---\n" + cases.DESCRIBED,
+    ],
+)
+def test_where_the_yaml_library_has_no_error_of_its_own(content: bytes, tmp_path: Path) -> None:
+    assert hostile.read(write(tmp_path, "params", content)) is None
+
+
 @pytest.mark.promise(
     "Under `python -O` as well, hostile files end with exit code 1, no traceback, and less than "
     "100 MB of memory taken",
