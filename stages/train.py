@@ -186,7 +186,7 @@ def main() -> None:
 
     train = splits.load(PREPARED / "train.safetensors")
     validation = splits.load(PREPARED / "validation.safetensors")
-    key = key_of([chosen.model, chosen.augment, chosen.train], [train, validation])
+    key = key_of([chosen.model, chosen.augment, chosen.train], [train, validation], device)
     checkpoint = Checkpoint(CHECKPOINT, key)
     train, validation = train.to(device), validation.to(device)
 

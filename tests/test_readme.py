@@ -103,7 +103,7 @@ def test_error_messages_are_those_of_the_code() -> None:
         "nothing is drawn on it",
         "is at work in this folder",
         "is damaged",
-        "is of other parameters, data or code",
+        "is of other parameters, data, code or device",
         "are needed",
     ):
         assert phrase in table

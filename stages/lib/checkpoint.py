@@ -46,9 +46,7 @@ class Checkpoint:
         self, network: DigitNet, optimizer: Adam, generator: torch.Generator, history: list[Row]
     ) -> None:
         """Write the state after the last epoch of `history`."""
-        state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-        state |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
-        state["generator"] = generator.get_state()
+        state = state_of(network, optimizer, generator)
         tensors.save(self.path, state, CheckpointHeader(key=self._key, history=history))
 
     def restore(self, network: DigitNet, optimizer: Adam, generator: torch.Generator) -> list[Row]:
@@ -62,25 +60,41 @@ class Checkpoint:
         try:
             state, header = tensors.load(self.path, CheckpointHeader)
         except UserError:
-            _say(f"{self.path} is damaged; training starts anew")
-            return []
+            return self._refuse("is damaged")
         if header.key != self._key:
-            _say(f"{self.path} is of other parameters, data or code; training starts anew")
-            return []
+            return self._refuse("is of other parameters, data, code or device")
+        history, done = header.history, len(header.history)
+        epochs, steps = optimizer.chosen.epochs, optimizer.steps
+        if not (
+            _kinds(state) == _kinds(state_of(network, optimizer, generator))
+            and all(tensor.isfinite().all() for tensor in state.values())
+            and [row.get("epoch") for row in history] == list(range(1, done + 1))
+            and 0 < done <= epochs
+            and int(state["optimizer.taken"]) * epochs == steps * done
+        ):
+            return self._refuse("is damaged")
+        try:
+            generator.set_state(state["generator"])  # first: torch alone knows which bytes are one
+        except RuntimeError:
+            return self._refuse("is damaged")
         network.load_state_dict(_part(state, "network."))
         optimizer.load_state(_part(state, "optimizer."))
-        generator.set_state(state["generator"])
-        _say(f"resuming after epoch {len(header.history)} ({self.path})")
-        return header.history
+        _say(f"resuming after epoch {done} ({self.path})")
+        return history
 
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
 
+    def _refuse(self, problem: str) -> list[Row]:
+        _say(f"{self.path} {problem}; training starts anew")
+        return []
 
-def key_of(parameters: Iterable[BaseModel], splits: Iterable[Split]) -> str:
-    """A sha256 of everything that determines a run: what it is given, code and versions."""
+
+def key_of(parameters: Iterable[BaseModel], splits: Iterable[Split], device: torch.device) -> str:
+    """A sha256 of everything that determines a run: what it is given, code, versions, device."""
     found = hashlib.sha256(f"{platform.python_version()} {platform.machine()}".encode())
+    found.update(f"\n{device.type}".encode())
     for package in PACKAGES:
         found.update(f"\n{package} {version(package)}".encode())
     for section in parameters:
@@ -101,6 +115,19 @@ def bytes_needed(parameters: int, epochs: int) -> int:
     headers and rows come on top.
     """
     return 10 * 4 * parameters + 2**10 * epochs + 2**20
+
+
+def state_of(
+    network: DigitNet, optimizer: Adam, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """What an epoch changes, by name."""
+    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    state |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
+    return state | {"generator": generator.get_state()}
+
+
+def _kinds(state: dict[str, torch.Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in state.items()}
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

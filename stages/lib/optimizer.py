@@ -22,7 +22,7 @@ class Adam:
     def __init__(self, weights: Iterable[torch.Tensor], chosen: Train, steps: int) -> None:
         """Take `steps` steps in all; `chosen` says how fast and with what weight decay."""
         self._weights = list(weights)
-        self._chosen, self._steps, self._taken = chosen, steps, 0
+        self.chosen, self.steps, self._taken = chosen, steps, 0
         self._first = [torch.zeros_like(weight) for weight in self._weights]
         self._second = [torch.zeros_like(weight) for weight in self._weights]
         self._counts = [torch.zeros((), device=weight.device) for weight in self._weights]
@@ -36,13 +36,13 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move the weights by their gradients."""
-        self.learning_rate, beta1 = one_cycle(self._taken, self._steps, self._chosen)
+        self.learning_rate, beta1 = one_cycle(self._taken, self.steps, self.chosen)
         self._taken += 1
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         adam(
             self._weights, gradients, self._first, self._second, [], self._counts, fused=True,
             amsgrad=False, beta1=beta1, beta2=BETA2, lr=self.learning_rate,
-            weight_decay=self._chosen.weight_decay, eps=EPS, maximize=False,
+            weight_decay=self.chosen.weight_decay, eps=EPS, maximize=False,
         )  # fmt: skip
 
     def state(self) -> dict[str, torch.Tensor]:

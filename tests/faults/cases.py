@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from stages.download import encode_idx
-from stages.lib import model, splits, tensors
+from stages.lib import model, parameters, splits, tensors
+from stages.lib.checkpoint import Checkpoint, CheckpointHeader
 from stages.lib.model import DigitNet
+from stages.lib.optimizer import Adam
 from tests import digits
 from tests.project import ROOT
 
@@ -118,19 +120,40 @@ TYPES = [
 
 
 Right = dict[str, bytes]
+HEADERS = {
+    "model": model.ModelHeader,
+    "split": splits.Normalisation,
+    "checkpoint": CheckpointHeader,
+}
+KEY = "this run"  # of the checkpoint
+STEPS = 2  # of its optimizer in each epoch
+
+
+def beginning() -> tuple[DigitNet, Adam, torch.Generator]:
+    """What a run begins with that is done with one of its epochs in the right checkpoint."""
+    generator = torch.Generator().manual_seed(0)
+    network = DigitNet([2, "pool", 2, "pool", "pool", "pool"], None, 0.1, generator)
+    chosen = parameters.read(ROOT / "recipes/described.yaml").train
+    return network, Adam(network.parameters(), chosen, STEPS * chosen.epochs), generator
 
 
 def right_files(folder: Path) -> Right:
-    """A small model file and a small split, by kind."""
-    network = DigitNet([2, "pool", 2, "pool", "pool", "pool"], None, 0.1, torch.Generator())
+    """A small model file, a small split and a small checkpoint, by kind."""
+    network, optimizer, generator = beginning()
     split = digits.split(3)
     model.save(folder / "model", network, split.normalisation)
     splits.save(folder / "split", split)
-    return {kind: (folder / kind).read_bytes() for kind in ("model", "split")}
+    for weight in network.parameters():
+        weight.grad = torch.ones_like(weight)
+    for _ in range(STEPS):
+        optimizer.step()
+    history = [{"epoch": 1, "train_loss": 0.5, "validation_loss": None}]
+    Checkpoint(folder / "checkpoint", KEY).save(network, optimizer, generator, history)
+    return {kind: (folder / kind).read_bytes() for kind in HEADERS}
 
 
 def tensor_file(chance: random.Random, right: Right, canary: Path) -> Case:
-    """A model or a split: damaged, with an odd header, or sealed with content that is wrong."""
+    """A model, split or checkpoint: damaged, with an odd header, or sealed with wrong content."""
     kind = chance.choice(sorted(right))
     content = right[kind]
     match chance.randrange(8):
@@ -184,13 +207,18 @@ def saved_by_torch(canary: Canary) -> bytes:
     return path.read_bytes()
 
 
+ODD_HISTORIES = [
+    [], [{}], [{"epoch": 2}], [{"epoch": None}], [{"epoch": 1.5}], [{"epoch": 1}] * 2,
+    [{"epoch": 1}, {"epoch": 2}], [{"epoch": epoch} for epoch in range(1, 10_001)],
+]  # fmt: skip
+
+
 def sealed(kind: str, chance: random.Random, folder: Path) -> bytes:
     """A file with the digest that belongs to it, and wrong content: what the digest cannot see."""
-    header = model.ModelHeader if kind == "model" else splits.Normalisation
-    found, says = tensors.load(folder / kind, header)
+    found, says = tensors.load(folder / kind, HEADERS[kind])
     name = chance.choice(sorted(found))
     tensor = found[name].clone()
-    match chance.randrange(6):
+    match chance.randrange(8 if kind == "checkpoint" else 7):
         case 0:
             del found[name]
         case 1:
@@ -204,6 +232,10 @@ def sealed(kind: str, chance: random.Random, folder: Path) -> bytes:
             found[name] = tensor
         case 4 | 5:
             found[name] = torch.full((4, *tensor.shape[1:]), 200, dtype=tensor.dtype)
+        case 6:
+            found[name] = torch.full_like(tensor, 200)
+        case _:
+            says = says.model_copy(update={"history": chance.choice(ODD_HISTORIES)})
     tensors.save(folder / "sealed", found, says)
     return (folder / "sealed").read_bytes()
 

@@ -14,15 +14,38 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.lib import idx, model, parameters, splits
+from stages.lib import idx, model, parameters, splits, tensors
+from stages.lib.checkpoint import Checkpoint, CheckpointHeader, Row, state_of
 from stages.lib.errors import UserError, exit_with
+from tests.faults import cases
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def read_checkpoint(path: Path) -> list[Row]:
+    """Restore it as training does, which goes on without one that it refuses."""
+    run = cases.beginning()
+    untouched = digest_of(state_of(*run))
+    history = Checkpoint(path, cases.KEY).restore(*run)
+    if not history:
+        assert digest_of(state_of(*run)) == untouched
+        raise UserError(f"{path}: refused")
+    state, header = tensors.load(path, CheckpointHeader)
+    assert history == header.history
+    assert digest_of(state_of(*run)) == digest_of(state)
+    return history
+
+
+def digest_of(state: dict[str, Any]) -> str:
+    return tensors.digest(state, CheckpointHeader(key="", history=[]))
+
+
 READERS = {
     "images": idx.read_images,
     "labels": idx.read_labels,
     "model": model.load,
     "split": splits.load,
+    "checkpoint": read_checkpoint,
     "params": parameters.read,
 }
 SECONDS = 60  # for one file; the slowest takes two on a quiet machine

@@ -118,7 +118,7 @@ def test_a_checkpoint_is_used_whole_and_by_its_own_run_only(
     with (project.path / "stages/lib/augment.py").open("a") as file:
         file.write("\n# changed\n")
     output = project.dvc("repro", "train")
-    assert "is of other parameters, data or code; training starts anew" in output
+    assert "is of other parameters, data, code or device; training starts anew" in output
     assert digests(project) == whole
 
 

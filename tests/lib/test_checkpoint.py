@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ RECIPE = DESCRIBED.model_copy(
     }
 )
 SECTIONS = [RECIPE.model, RECIPE.augment, RECIPE.train]
+CPU = torch.device("cpu")
 
 
 class StoppedError(Exception):
@@ -68,7 +70,7 @@ def test_it_ends_on_the_same_bits(
     assert f"train: resuming after epoch {epoch} " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("part", ["generator", "optimizer.first.0", "optimizer.taken"])
+@pytest.mark.parametrize("part", ["generator", "optimizer.first.0", "optimizer.count.0"])
 def test_without_a_part_of_the_state_the_bits_differ(
     kept: Checkpoint, tmp_path: Path, part: str
 ) -> None:
@@ -93,7 +95,7 @@ def test_another_runs_is_ignored(
     assert digest(tmp_path / "model", checkpoint=kept)[0] == whole
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"train: {kept.path} is of other parameters, data or code; training starts anew"
+        f"train: {kept.path} is of other parameters, data, code or device; training starts anew"
     ]
 
 
@@ -111,6 +113,39 @@ def test_a_damaged_one_is_refused(
     assert said == [f"train: {kept.path} is damaged; training starts anew"]
 
 
+UNFIT: dict[str, Callable[[dict[str, torch.Tensor], list[Row]], object]] = {
+    "no generator": lambda state, rows: state.pop("generator"),
+    "no generator's bytes": lambda state, rows: state["generator"].zero_(),
+    "another shape": lambda state, rows: state.update({"network.fc1.bias": torch.zeros(9)}),
+    "another type": lambda state, rows: state.update(
+        {"optimizer.first.0": state["optimizer.first.0"].double()}
+    ),
+    "one tensor more": lambda state, rows: state.update(more=torch.zeros(1)),
+    "not finite": lambda state, rows: state["optimizer.second.0"].fill_(math.nan),
+    "a step too many": lambda state, rows: state["optimizer.taken"].add_(1),
+    "no rows": lambda state, rows: (rows.clear(), state["optimizer.taken"].zero_()),
+    "a row missing": lambda state, rows: rows.pop(),
+    "an epoch twice": lambda state, rows: rows[1].update(epoch=1),
+    "more epochs than there are": lambda state, rows: (
+        rows.extend({"epoch": epoch} for epoch in range(3, 7)), state["optimizer.taken"].fill_(30)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", UNFIT)
+def test_a_whole_one_that_does_not_fit_its_run_is_refused(
+    kept: Checkpoint, tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, *_ = digest(tmp_path / "model")
+    stop_after(2, kept)
+    state, header = tensors.load(kept.path, CheckpointHeader)
+    UNFIT[change](state, header.history)
+    tensors.save(kept.path, state, header)
+    assert digest(tmp_path / "model", checkpoint=kept)[0] == whole, "nothing of it was taken"
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"train: {kept.path} is damaged; training starts anew"]
+
+
 def test_removing_it_leaves_nothing(kept: Checkpoint, tmp_path: Path) -> None:
     stop_after(1, kept)
     kept.remove()
@@ -118,12 +153,13 @@ def test_removing_it_leaves_nothing(kept: Checkpoint, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_scores_that_are_no_number_come_back(kept: Checkpoint) -> None:
-    network = model.DigitNet([4], None, 0, torch.Generator())
-    optimizer, generator = Adam(network.parameters(), RECIPE.train, 10), torch.Generator()
-    history: list[Row] = [{"epoch": 1, "loss": math.inf, "other": math.nan, "none": None}]
-    kept.save(network, optimizer, generator, history)
-    assert repr(kept.restore(network, optimizer, generator)) == repr(history)
+def test_scores_that_are_no_number_come_back(kept: Checkpoint, tmp_path: Path) -> None:
+    stop_after(1, kept)
+    state, header = tensors.load(kept.path, CheckpointHeader)
+    header.history[0].update(loss=math.inf, other=math.nan, none=None)
+    tensors.save(kept.path, state, header)
+    _, _, reported = digest(tmp_path / "model", checkpoint=kept)
+    assert repr(reported[0]) == repr(header.history)
 
 
 @pytest.mark.parametrize("name", ["described", "small", "record"])
@@ -140,19 +176,20 @@ def test_there_is_room_for_what_is_written(kept: Checkpoint, tmp_path: Path, nam
 
 
 def test_the_key_is_that_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = key_of(SECTIONS, [TRAIN, VALIDATION])
-    assert one == key_of(SECTIONS, [digits.split(200), VALIDATION])
+    one = key_of(SECTIONS, [TRAIN, VALIDATION], CPU)
+    assert one == key_of(SECTIONS, [digits.split(200), VALIDATION], CPU)
     slower = RECIPE.train.model_copy(update={"max_learning_rate": 0.001})
     others = {
-        key_of([RECIPE.model, RECIPE.augment, slower], [TRAIN, VALIDATION]),
-        key_of(SECTIONS, [VALIDATION, TRAIN]),
-        key_of(SECTIONS, [TRAIN, digits.split(50, seed=8)]),
+        key_of([RECIPE.model, RECIPE.augment, slower], [TRAIN, VALIDATION], CPU),
+        key_of(SECTIONS, [VALIDATION, TRAIN], CPU),
+        key_of(SECTIONS, [TRAIN, digits.split(50, seed=8)], CPU),
+        key_of(SECTIONS, [TRAIN, VALIDATION], torch.device("cuda")),
     }
     (tmp_path / "train.py").write_text("pass")
     monkeypatch.setattr(checkpoint, "CODE", tmp_path)
-    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION], CPU))
     (tmp_path / "train.py").write_text("pass # changed")
-    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION], CPU))
     monkeypatch.setattr(checkpoint, "version", lambda package: f"another {package}")
-    others.add(key_of(SECTIONS, [TRAIN, VALIDATION]))
-    assert len(others - {one}) == 6
+    others.add(key_of(SECTIONS, [TRAIN, VALIDATION], CPU))
+    assert len(others - {one}) == 7
