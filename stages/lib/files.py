@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stages.lib.errors import UserError
@@ -13,9 +13,9 @@ from stages.lib.errors import UserError
 def write(path: Path, data: bytes) -> None:
     """Write `data` to `path`, making its folder; a reader sees the old file or the new one.
 
-    The bytes go to `.NAME.partial` beside the target, are flushed to the disk and renamed.
-    A partial file that a killed process left is overwritten by the next write. There is one
-    writer at a time, which lib/alone.py sees to.
+    The bytes go to `.NAME.partial` beside the target, are flushed to the disk and renamed, and
+    the new name is flushed too. A partial file that a killed process left is deleted by the next
+    write. There is one writer at a time, which lib/alone.py sees to.
 
     Raises:
         OSError: the disk is full or the folder not writable; `path`, which the message names, is
@@ -24,16 +24,29 @@ def write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # opened as it is, it would keep its mode, owner or target
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except BaseException as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the message is to name `path`
+            partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
         raise
+    with suppress(OSError):  # some file systems flush no folder, and `path` is whole already
+        _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a power cut does not take them back."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

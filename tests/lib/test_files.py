@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,46 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_an_error_names_the_file_that_was_wanted(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match=f"'{tmp_path}/file'"):
+        files.write(tmp_path / "file", b"")
+
+
+def test_what_a_killed_process_left_is_not_written_through(tmp_path: Path) -> None:
+    partial, victim = tmp_path / ".file.partial", tmp_path / "victim"
+    partial.write_bytes(b"")
+    partial.chmod(0o600)
+    files.write(tmp_path / "file", b"new")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    victim.write_bytes(b"untouched")
+    partial.symlink_to(victim)
+    files.write(tmp_path / "file", b"newer")
+    assert (tmp_path / "file").read_bytes() == b"newer"
+    assert not (tmp_path / "file").is_symlink()
+    assert victim.read_bytes() == b"untouched"
+
+
+def test_content_and_then_name_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut keeps what has been flushed; no test can cut it."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    files.write(tmp_path / "file", b"new")
+    assert done == ["file", "rename", "folder"]
+
+
+def test_an_error_names_the_file_even_if_the_partial_one_cannot_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / ".file.partial").mkdir()
     with pytest.raises(OSError, match=f"'{tmp_path}/file'"):
         files.write(tmp_path / "file", b"")
 
