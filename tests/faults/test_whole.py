@@ -9,7 +9,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,62 @@ from tests.faults import writer
 from tests.project import ROOT
 
 SMALL_DISK = 2**20  # bytes
+PATIENCE = 600  # seconds; a kill takes less than one
+MODE = 0o666 & ~writer.UMASK
+
+Versions = list[dict[str, bytes]]
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Versions:
+    """What the files are that a writer writes, in either version; the second is there."""
+    versions: Versions = []
+    for version in (1, 0):
+        writer.write(tmp_path, version)
+        versions.append({name: (tmp_path / name).read_bytes() for name in writer.NAMES})
+    for name in writer.NAMES:
+        (tmp_path / name).chmod(MODE)  # as the writer's own
+    return versions
+
+
+@contextmanager
+def writers(folder: Path, *options: str) -> Iterator[Callable[[float], None]]:
+    """Yields a function that begins a writer and kills it after so many seconds."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.writer", str(folder), *options],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + PATIENCE
+
+    def kill_one(seconds: float) -> None:
+        assert time.monotonic() < deadline
+        process.stdin.write("\n")
+        process.stdin.flush()
+        child = int(process.stdout.readline())
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        wait_for_end(child)
+
+    with process:
+        yield kill_one
+        process.stdin.close()
+
+
+def damaged(folder: Path, versions: Versions) -> list[str]:
+    """The files that are neither version."""
+    return [
+        name
+        for name in writer.NAMES
+        if (folder / name).read_bytes() not in [version[name] for version in versions]
+    ]
+
+
+def partials(folder: Path) -> set[tuple[str, int]]:
+    """What was not written to its end: names, and the times of the last bytes."""
+    return {(path.name, path.stat().st_mtime_ns) for path in folder.glob(".*.partial")}
 
 
 @pytest.mark.promise(
@@ -29,41 +86,34 @@ SMALL_DISK = 2**20  # bytes
     thorough=100,
 )
 def test_a_killed_writer_leaves_whole_files(
-    tmp_path: Path, times: int, chance: random.Random
+    tmp_path: Path, versions: Versions, times: int, chance: random.Random
 ) -> None:
-    versions: list[dict[str, bytes]] = []
-    for version in (1, 0):
-        writer.write(tmp_path, version)
-        versions.append({name: (tmp_path / name).read_bytes() for name in writer.NAMES})
-    for name in writer.NAMES:
-        (tmp_path / name).chmod(0o666 & ~writer.UMASK)  # as the writer's own
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.writer", str(tmp_path)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        for _ in range(times):
-            process.stdin.write("\n")
-            process.stdin.flush()
-            child = int(process.stdout.readline())
-            time.sleep(chance.uniform(0, 0.3))
-            os.kill(child, signal.SIGKILL)
-            wait_for_end(child)
-            for name in writer.NAMES:
-                path = tmp_path / name
-                assert path.read_bytes() in [version[name] for version in versions], name
-                assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~writer.UMASK, name
-        process.stdin.close()
+    hits = 0  # kills in the middle of a write
+    with writers(tmp_path) as kill_one:
+        while hits < times:
+            before = partials(tmp_path)
+            kill_one(chance.uniform(0, 0.3))
+            hits += not partials(tmp_path) <= before
+            assert not damaged(tmp_path, versions)
+            assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in writer.NAMES} == {
+                MODE
+            }
     writer.write(tmp_path, 1)
     assert sorted(os.listdir(tmp_path)) == sorted(writer.NAMES), "the next write cleans up"
 
 
+def test_a_writer_that_writes_in_place_is_caught(
+    tmp_path: Path, versions: Versions, chance: random.Random
+) -> None:
+    """So that whole files mean something."""
+    with writers(tmp_path, "in-place") as kill_one:
+        while not damaged(tmp_path, versions):
+            kill_one(chance.uniform(0, 0.3))
+
+
 def wait_for_end(child: int) -> None:
     """Until the writer's parent has collected it; a process in its last moments still writes."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             os.kill(child, 0)

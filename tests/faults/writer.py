@@ -2,7 +2,7 @@
 
 For each line on stdin a child begins that writes a model, metrics, a table and a checkpoint in
 turn, each in two versions; its process id goes to stdout. Children are forks: torch is
-imported once.
+imported once. With `in-place` after FOLDER, it writes as no stage may.
 """
 
 import itertools
@@ -42,6 +42,8 @@ def write(folder: Path, version: int) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    if sys.argv[2:] == ["in-place"]:
+        files.write = Path.write_bytes
     os.umask(UMASK)
     torch.set_num_threads(1)
     for _ in sys.stdin:
