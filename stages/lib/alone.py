@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -16,11 +17,14 @@ PERIOD = 0.5  # seconds between two looks at dvc
 PROCESSES = Path("/proc")  # on Linux; elsewhere the parent alone is watched
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """End as `exit_with` does, after running `main` with the folder claimed and dvc watched."""
+def run_stage(main: Callable[[], None], claim: Path = CLAIM) -> None:
+    """End as `exit_with` does, after running `main` with the folder claimed and dvc watched.
+
+    What may run beside the stages takes another `claim`.
+    """
 
     def alone() -> None:
-        with claimed():
+        with claimed(claim):
             stop_with_dvc()
             main()
 
@@ -60,16 +64,12 @@ def stop_with_dvc() -> None:
     """
     if "DVC_STAGE" not in os.environ:  # which dvc sets
         return
-    dvc = _caller()
-    try:
-        ended = os.getpgid(dvc) != os.getpgrp()  # whoever adopts a process is of another group
-    except OSError:
-        ended = True
-    if ended:
+    dvc = caller()
+    if has_ended(dvc):
         raise UserError("the dvc that started this stage has ended")
 
     def watch() -> None:
-        while _caller() == dvc:
+        while caller() == dvc:
             time.sleep(PERIOD)
         try:
             print(f"error: dvc (process {dvc}) has ended; so does its stage", file=sys.stderr)
@@ -79,13 +79,32 @@ def stop_with_dvc() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _caller() -> int:
+def caller() -> int:
     """The nearest ancestor that does more than pass this command on, as `sh -c` does."""
-    process = os.getppid()
+    process, command = os.getppid(), os.fsencode(" ".join(sys.orig_argv[1:]))
     try:
-        while b"-m stages." in (PROCESSES / f"{process}/cmdline").read_bytes():
+        while command in (PROCESSES / f"{process}/cmdline").read_bytes():
             status = (PROCESSES / f"{process}/stat").read_text()
             process = int(status.rpartition(")")[2].split()[1])
     except OSError:  # there is no /proc, or it has just ended
         pass
     return process
+
+
+def has_ended(dvc: int) -> bool:
+    """Whether `caller` found, in place of dvc, whoever adopts a process whose parent has ended.
+
+    That is one of another group or, in a container, its first process, which may be of our group.
+    dvc is Python, or a program of that name; what the command line says is no help: a shell's may
+    name dvc, and that of a script or notebook which calls dvc's API need not.
+    """
+    try:
+        if os.getpgid(dvc) != os.getpgrp():
+            return True
+    except OSError:
+        return True
+    try:
+        program = Path(os.readlink(PROCESSES / f"{dvc}/exe")).name
+    except OSError:  # there is no /proc, or it does not tell
+        return False
+    return dvc == 1 and not re.search("python|dvc", program)
