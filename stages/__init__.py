@@ -14,6 +14,7 @@ import platform
 import re
 import sys
 from pathlib import Path
+from types import TracebackType
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,7 +52,19 @@ def program() -> Path | None:
     return path if path.is_file() else None
 
 
+def end_on_error(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """A sys.excepthook: Ctrl-C during the imports ends as lib/errors.py ends it later."""
+    if not issubclass(kind, KeyboardInterrupt):
+        return sys.__excepthook__(kind, error, traceback)
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
+
+
 answer_arguments(sys.argv[1:])
+if program():
+    sys.excepthook = end_on_error
 
 if platform.machine().lower() in ("x86_64", "amd64"):
     os.environ["ATEN_CPU_CAPABILITY"] = "avx2"

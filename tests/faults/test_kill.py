@@ -17,7 +17,7 @@ import torch
 from stages import train
 from stages.lib import tensors
 from stages.lib.checkpoint import CheckpointHeader
-from tests.project import Project
+from tests.project import ROOT, Project
 
 RESULTS = [train.MODEL, train.METRICS, train.CURVES]
 PARTIAL = ".train.safetensors.partial"  # of the checkpoint
@@ -158,6 +158,26 @@ def test_ctrl_c_says_so_and_keeps_the_checkpoint(
     assert "Traceback" not in output
     assert epochs_kept(project) > 0
     assert not list((project.path / "checkpoints").glob(".*"))
+
+
+def test_ctrl_c_while_modules_are_imported_says_so_too(tmp_path: Path) -> None:
+    slow = tmp_path / "pandas.py"
+    slow.write_text(f"import time\nprint('importing', flush=True)\ntime.sleep({PATIENCE})\n")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with running:
+        assert running.stdout.readline() == "importing\n"
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=PATIENCE)
+    assert (said, running.returncode) == ("interrupted\n", 130)
 
 
 def wait_for(path: Path) -> None:
