@@ -10,7 +10,7 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +89,14 @@ def fetch(wanted: Sequence[Wanted], way_out: str) -> None:
                 INCOMING.rmdir()
             raise mirrors.MirrorsError(f"{error}\n{way_out}") from None
         file.mirrors.insert(0, file.mirrors.pop(file.mirrors.index(used)))
+    arrive(file.name for file in missing)
+
+
+def arrive(names: Iterable[str]) -> None:
+    """Move these files from INCOMING to RAW; what else a run that was killed left there goes."""
     RAW.mkdir(parents=True, exist_ok=True)
-    for file in missing:
-        (INCOMING / file.name).replace(RAW / file.name)
+    for name in names:
+        (INCOMING / name).replace(RAW / name)
     shutil.rmtree(INCOMING, ignore_errors=True)
 
 
@@ -110,8 +115,9 @@ def write_sample() -> None:
     is_train = seen_before < SAMPLE_TRAIN_PER_DIGIT
     for prefix, chosen in (("train", is_train), ("t10k", ~is_train)):
         shaped = images[chosen].reshape(-1, parameters.IMAGE_SIZE, parameters.IMAGE_SIZE)
-        files.write(RAW / f"{prefix}-images-idx3-ubyte.gz", encode_idx(shaped))
-        files.write(RAW / f"{prefix}-labels-idx1-ubyte.gz", encode_idx(labels[chosen]))
+        files.write(INCOMING / f"{prefix}-images-idx3-ubyte.gz", encode_idx(shaped))
+        files.write(INCOMING / f"{prefix}-labels-idx1-ubyte.gz", encode_idx(labels[chosen]))
+    arrive(MNIST)
 
 
 def encode_idx(array: npt.NDArray[np.uint8]) -> bytes:

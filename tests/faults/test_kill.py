@@ -23,6 +23,7 @@ RESULTS = [train.MODEL, train.METRICS, train.CURVES]
 PARTIAL = ".train.safetensors.partial"  # of the checkpoint
 SPARE = 20  # epochs more than there are kills before the end, so that none comes too late
 PATIENCE = 240  # seconds
+INSIDE = str(Path(__file__).parent / "inside")
 
 
 def digests(project: Project) -> dict[str, str]:
@@ -44,7 +45,7 @@ def killed(project: Project, name: str, count: int, calls: int) -> int:
     fault = {"stage": "train", "name": name, "count": count, "calls": calls}
     project.killed_run = project.dvc(
         "repro", "train", fails=True,
-        FAULT=json.dumps(fault), PYTHONPATH=str(Path(__file__).parent / "inside"),
+        FAULT=json.dumps(fault), PYTHONPATH=INSIDE,
     )  # fmt: skip
     # some shells pass on what killed the command, others stay and put it into a number
     assert re.search(r"exited with (-9|137)\n", project.killed_run), project.killed_run
@@ -185,3 +186,34 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, path
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("stage", "partial", "source", "then"),
+    [
+        ("download", ".t10k-images-idx3-ubyte.gz.partial", "mnist", "sample"),
+        ("download", ".t10k-images-idx3-ubyte.gz.partial", "sample", "mnist"),
+        ("preprocess", ".validation.safetensors.partial", "mnist", "mnist"),
+    ],
+)
+def test_the_next_run_deletes_what_a_killed_one_left(
+    project: Project, stage: str, partial: str, source: str, then: str
+) -> None:
+    project.change("download", source=source)
+    before = files_in(project)
+    if stage == "download":
+        for path in (project.path / "data/raw").glob("*.gz"):
+            path.unlink()
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    fault = {"stage": stage, "name": partial, "count": 1, "calls": 10}
+    project.run(*command, fails=True, FAULT=json.dumps(fault), PYTHONPATH=INSIDE)
+    assert any(path.endswith(partial) for path in files_in(project))
+    project.change("download", source=then)
+    project.run(*command)
+    assert files_in(project) == before
+
+
+def files_in(project: Project) -> set[str]:
+    """The paths of what stages write."""
+    folders = ("data", "metrics", "models", "plots")
+    return {str(path) for folder in folders for path in (project.path / folder).rglob("*")}
