@@ -9,11 +9,14 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from stages import check, evaluate
 from stages.download import encode_idx
+from stages.lib.errors import exit_with
 from stages.lib.parameters import Parameters
 from stages.lib.splits import Split
 from tests.faults import cases, hostile
@@ -188,3 +191,26 @@ def test_a_stage_ends_with_one_line(stage: str, name: str, content: bytes, tmp_p
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {name}")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "endless link", "secret"])
+@pytest.mark.parametrize("stage", [check, evaluate])
+def test_what_cannot_be_read_is_one_line_too(
+    stage: ModuleType, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_bytes(cases.DESCRIBED)
+    path = evaluate.MODEL if stage is evaluate else check.PARAMETERS
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "endless link":
+            path.symlink_to(path.name)
+        case _:
+            path.touch(mode=0)
+            if os.access(path, os.R_OK):
+                pytest.skip("this user may read everything")
+    with pytest.raises(SystemExit, match=rf"^error: .*'{path}'$"):
+        exit_with(stage.main)
