@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import psutil
 import pytest
 import requests
 import yaml
@@ -156,26 +157,41 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """A server as a child process, from when it answers."""
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                socket.create_connection((HOST, port), timeout=5).close()
-                break
-            except OSError:
-                assert child.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.1)
-        yield
-    finally:
-        child.terminate()
-        child.wait(60)
+def serving(command: list[str], log: Path) -> Iterator[int]:
+    """A server as a child process, from when it listens on the `{port}` of its command.
+
+    If another process has taken the port meanwhile, the server is started again on another one.
+    """
+    while True:
+        port = free_port()
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                [part.replace("{port}", str(port)) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            if listens(child, port):
+                yield port
+                return
+        finally:
+            child.terminate()
+            child.wait(60)
+        assert "ddress already in use" in log.read_text(), log.read_text()
+
+
+def listens(child: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the process listens there, and not another; False if it has ended instead."""
+    deadline = time.monotonic() + 120
+    while child.poll() is None:
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            found = psutil.Process(child.pid).net_connections("tcp")
+            if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found):
+                return True
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return False
 
 
 @contextmanager
@@ -196,11 +212,10 @@ def ssh(tmp_path: Path) -> Iterator[Folder]:
     for name in ("host", "user"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
         subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
-    path, port = tmp_path / "ssh", free_port()
+    path = tmp_path / "ssh"
     path.mkdir()
     config = tmp_path / "sshd_config"
     config.write_text(
-        f"ListenAddress {HOST}:{port}\n"
         f"HostKey {tmp_path}/host\n"
         f"AuthorizedKeysFile {tmp_path}/user.pub\n"
         f"PidFile {tmp_path}/sshd.pid\n"
@@ -210,8 +225,8 @@ def ssh(tmp_path: Path) -> Iterator[Folder]:
         "StrictModes no\n"
         "Subsystem sftp internal-sftp\n"
     )
-    command = [sshd, "-D", "-e", "-f", str(config)]
-    with serving(command, port, tmp_path / "sshd.log"), Gate(port) as gate:
+    command = [sshd, "-D", "-e", "-f", str(config), "-o", f"ListenAddress={HOST}:{{port}}"]
+    with serving(command, tmp_path / "sshd.log") as port, Gate(port) as gate:
         url = f"ssh://{HOST}:{gate.port}{path}"
         yield Folder(path, url, secrets={"keyfile": str(tmp_path / "user")}, gate=gate)
 
@@ -219,7 +234,7 @@ def ssh(tmp_path: Path) -> Iterator[Folder]:
 @contextmanager
 def webdav(tmp_path: Path) -> Iterator[Folder]:
     """wsgidav on cheroot, with a user and a password."""
-    path, port = tmp_path / "webdav", free_port()
+    path = tmp_path / "webdav"
     path.mkdir()
     config = tmp_path / "wsgidav.yaml"
     user, password = "reader", "a secret"
@@ -227,15 +242,15 @@ def webdav(tmp_path: Path) -> Iterator[Folder]:
         yaml.safe_dump(
             {
                 "host": HOST,
-                "port": port,
                 "server": "cheroot",
                 "provider_mapping": {"/": str(path)},
                 "simple_dc": {"user_mapping": {"*": {user: {"password": password}}}},
             }
         )
     )
-    command = [sys.executable, "-m", "wsgidav.server.server_cli", "--config", str(config)]
-    with serving(command, port, tmp_path / "wsgidav.log"), Gate(port) as gate:
+    module = "wsgidav.server.server_cli"
+    command = [sys.executable, "-m", module, "--config", str(config), "--port", "{port}"]
+    with serving(command, tmp_path / "wsgidav.log") as port, Gate(port) as gate:
         url = f"webdav://{HOST}:{gate.port}/"
         yield Folder(path, url, {"user": user}, {"password": password}, gate)
 
@@ -243,9 +258,8 @@ def webdav(tmp_path: Path) -> Iterator[Folder]:
 @contextmanager
 def s3(tmp_path: Path) -> Iterator[Bucket]:
     """Moto's server, with one bucket."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
-    with serving(command, port, tmp_path / "moto.log"), Gate(port) as gate:
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", "{port}"]
+    with serving(command, tmp_path / "moto.log") as port, Gate(port) as gate:
         address = f"http://{HOST}:{port}/bucket"
         requests.put(address, timeout=60).raise_for_status()
         settings = {"endpointurl": f"http://{HOST}:{gate.port}"}

@@ -4,6 +4,7 @@ import hashlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -181,3 +182,16 @@ def test_a_clone_has_all_of_it_and_takes_nothing_rotten(
         return
     (line,) = (line for line in verify(late, fails=True) if line.startswith("wrong: "))
     assert f"/{name[:2]}/{name[2:]}: has md5 " in line
+
+
+def test_a_server_whose_port_is_taken_gets_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server((servers.HOST, 0)) as other:
+        taken, free_port = other.getsockname()[1], servers.free_port
+        ports = iter([taken])
+        monkeypatch.setattr(servers, "free_port", lambda: next(ports, None) or free_port())
+        command = [sys.executable, "-m", "http.server", "{port}", "--bind", servers.HOST]
+        with servers.serving(command, tmp_path / "log") as port:
+            assert port != taken
+            socket.create_connection((servers.HOST, port)).close()
