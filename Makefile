@@ -20,7 +20,7 @@ run: .venv/installed ## reproduce the pipeline; without a network, on the built-
 repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
 	@$(PYTHON) -m dvc repro $(if $(FORCE),--force)
 
-verify: .venv/installed ## hash all that DVC keeps, here and on the remote (REMOVE=1: delete wrong objects)
+verify: .venv/installed ## hash all that DVC keeps, here and on the remote (REMOVE=1: delete what is wrong)
 	@$(PYTHON) verify.py $(if $(REMOVE),--remove)
 
 test: .venv/installed ## run every test

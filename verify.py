@@ -1,10 +1,11 @@
 """`make verify`: read every byte that DVC keeps for this project, and name what is wrong.
 
-Reads the files that dvc.lock and study/dvc.lock name, every object of the local cache and, where
-there is a default remote, every object on it: an object's name is the md5 of its content. DVC
-itself trusts a file whose size and time have not changed and an object that is write-protected;
-here nothing is trusted. `--remove` (`make verify REMOVE=1`) deletes wrong objects from cache and
-remote, so that DVC can bring whole ones; it never touches the workspace.
+Reads the files that dvc.lock and study/dvc.lock name and, in the local cache and on the default
+remote where there is one, every object, whose name is the md5 of its content, and every entry of
+the run cache, whose name is two hashes of its own. DVC itself trusts a file whose size and time
+have not changed, an object that is write-protected and any entry that it can parse; here nothing
+is trusted. `--remove` (`make verify REMOVE=1`) deletes from cache and remote what was read and is
+wrong, so that DVC can bring whole ones; it never touches the workspace.
 """
 
 import re
@@ -16,9 +17,13 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+from dvc.stage.cache import _get_cache_hash  # pyright: ignore[reportPrivateUsage]
+from dvc.utils.serialize import parse_yaml
 from dvc_data.hashfile.build import build
 from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.hash import file_md5
+from dvc_objects.fs.base import FileSystem
 from dvc_objects.fs.local import localfs
 from ruamel.yaml import YAML
 
@@ -26,10 +31,12 @@ from stages.lib.errors import UserError, exit_with
 
 MAIN, STUDY = Path("dvc.lock"), Path("study/dvc.lock")
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
-
+RUN = re.compile(r"[0-9a-f]{128}")
 
 MEND_CACHE = "`dvc pull`, or `dvc commit dvc.yaml` where the workspace is whole, stores it again"
 MEND_REMOTE = "`dvc push` from where it is whole"
+MEND_RUN = "its stage, when it next runs, stores it again"
+MEND_UNREAD = "it may be whole and stays; verify again when it can be read, or delete it yourself"
 MEND_CACHED = "delete it, then `dvc checkout`, `dvc pull` or `dvc repro` brings it back"
 MEND_TRACKED = "`git restore` brings it back; if the change is yours, `dvc repro`"
 BRING_CACHE = "`dvc pull` or `dvc repro` stores them"
@@ -108,41 +115,68 @@ def check_workspace(root: Path, repo: Repo, named: list[Locked]) -> Found:
     return found
 
 
-def check_objects(odb: HashFileDB, named: list[Locked], remove: bool, found: Found) -> Found:
-    """Hash every object of a cache or a remote, whether or not a lock names it."""
-    seen = set[str]()
-    try:
-        for path in sorted(odb.fs.find(odb.path)):
-            oid = "".join(odb.fs.parts(path)[-2:])
-            if not OBJECT.fullmatch(oid):
+def check_stored(odb: HashFileDB, named: list[Locked], remove: bool, found: Found) -> Found:
+    """Hash all that a cache or a remote holds under hashes, whether or not a lock names it."""
+    fs, seen = odb.fs, set[str]()
+    runs = fs.join(fs.parent(fs.parent(odb.path)), "runs")
+    for folder, kind, problem_of, mend in (
+        (odb.path, OBJECT, object_problem, found.mend),
+        (runs, RUN, run_problem, MEND_RUN),
+    ):
+        for path in files_below(fs, folder):
+            name = "".join(fs.parts(path)[-2:])
+            if not kind.fullmatch(name):
                 continue  # what an interrupted transfer left under a name that nobody asks for
-            seen.add(oid)
-            wrong = check_object(odb, path, oid)
+            seen.add(name)
+            where = fs.unstrip_protocol(path)
+            try:
+                wrong = problem_of(fs, path, name)
+            except Exception as error:  # each kind of remote has its own
+                found.wrong.append(f"{where}: cannot be read ({error}); {MEND_UNREAD}")
+                continue
             if not wrong:
                 found.whole += 1
                 continue
             done = "delete it (`make verify REMOVE=1`)"
             if remove:
-                odb.fs.remove(path)
-                seen.remove(oid)
+                fs.remove(path)
+                seen.remove(name)
                 done = "deleted"
-            found.wrong.append(
-                f"{odb.fs.unstrip_protocol(path)}: {wrong}; {done}, then {found.mend}"
-            )
-    except FileNotFoundError:
-        pass  # nothing was ever stored here
+            found.wrong.append(f"{where}: {wrong}; {done}, then {mend}")
     absent = {entry.path for entry in named if entry.cached and entry.md5 not in seen}
     found.absent.extend(sorted(absent))
     return found
 
 
-def check_object(odb: HashFileDB, path: str, oid: str) -> str:
-    """What is wrong with an object, if anything is."""
+def files_below(fs: FileSystem, folder: str) -> list[str]:
+    """Every file below a folder, sorted; none where nothing was ever stored."""
     try:
-        md5 = file_md5(path, odb.fs)
-    except Exception as error:  # each kind of remote has its own
-        return f"cannot be read ({error}); its name says md5 {oid}"
-    return "" if md5 == oid.removesuffix(".dir") else f"has md5 {md5}, its name says {oid}"
+        return sorted(fs.find(folder))
+    except FileNotFoundError:
+        return []
+
+
+def object_problem(fs: FileSystem, path: str, name: str) -> str:
+    """What is wrong with an object, if anything is."""
+    md5 = file_md5(path, fs)
+    return "" if md5 == name.removesuffix(".dir") else f"has md5 {md5}, its name says {name}"
+
+
+def run_problem(fs: FileSystem, path: str, name: str) -> str:
+    """What is wrong with an entry of the run cache, if anything is.
+
+    Its name is made of two hashes as in dvc/stage/cache.py, which leave out the sizes in it: DVC
+    measures them anew.
+    """
+    content = fs.cat_file(path)
+    try:
+        entry = parse_yaml(content, path)
+        COMPILED_LOCK_FILE_STAGE_SCHEMA(entry)
+        value = _get_cache_hash(entry)  # before the key, which takes away from the entry
+        found = _get_cache_hash(entry, key=True) + value
+    except Exception:  # whatever trips over damaged content
+        found = ""
+    return "" if found == name else "is not the run that its name says"
 
 
 def check(root: Path, remove: bool = False) -> list[Found]:
@@ -154,13 +188,13 @@ def check(root: Path, remove: bool = False) -> list[Found]:
     try:
         with Repo(str(root)) as repo:
             named = list(locked(root, repo))
-            cache = Found("objects in the cache", MEND_CACHE, BRING_CACHE)
-            all_found = [check_objects(repo.cache.local, named, remove, cache)]
+            cache = Found("objects and runs in the cache", MEND_CACHE, BRING_CACHE)
+            all_found = [check_stored(repo.cache.local, named, remove, cache)]
             if name := repo.config["core"].get("remote"):
-                remote = Found(f"objects on remote {name}", MEND_REMOTE, BRING_REMOTE)
+                remote = Found(f"objects and runs on remote {name}", MEND_REMOTE, BRING_REMOTE)
                 try:
                     odb = repo.cloud.get_remote_odb(name)
-                    all_found.append(check_objects(odb, named, remove, remote))
+                    all_found.append(check_stored(odb, named, remove, remote))
                 except Exception as error:  # each kind of remote has its own
                     raise UserError(f"remote {name}: cannot be read: {error}") from error
             return [*all_found, check_workspace(root, repo, named)]

@@ -131,7 +131,8 @@ class Bucket:
         return [part.partition("</Key>")[0] for part in self.ask("GET").text.split("<Key>")[1:]]
 
     def objects(self) -> dict[str, bytes]:
-        return {"".join(key.split("/")[-2:]): self.ask("GET", key).content for key in self.keys()}
+        names = [key for key in self.keys() if key.startswith("dvc/files/md5/")]
+        return {"".join(key.split("/")[-2:]): self.ask("GET", key).content for key in names}
 
     def overwrite(self, name: str, content: bytes) -> None:
         self.ask("PUT", f"dvc/files/md5/{name[:2]}/{name[2:]}", content)

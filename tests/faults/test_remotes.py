@@ -147,13 +147,13 @@ def test_a_killed_push_is_made_up_for(
 def test_a_clone_has_all_of_it_and_takes_nothing_rotten(
     project: Project, remote: Remote, chance: random.Random
 ) -> None:
-    project.dvc("push", **DIRECT)
+    project.dvc("push", "--run-cache", **DIRECT)
     whole = objects(project)
     assert len(whole) == 11
     assert remote.objects() == whole
     (said,) = verify(project)
     assert said.endswith(" files in the workspace: 0 wrong")
-    assert " objects in the cache, 11 objects on remote origin, " in said
+    assert " objects and runs in the cache, 14 objects and runs on remote origin, " in said
 
     clone = clone_of(project, "clone")
     clone.dvc("pull", **DIRECT)

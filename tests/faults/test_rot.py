@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -19,14 +20,15 @@ from stages.lib.model import DigitNet
 from tests import digits
 from tests.project import ROOT, Project
 
+# in the run cache: a size, which DVC's hashes leave out, and the 0 of 0.1, which YAML reads as .1
+SPARED = re.compile(rb"(?<= size: )\d+|(?<= )0(?=\.)")
+
 
 @pytest.fixture
 def project(project: Project) -> Project:
-    """The reproduced project, all of it in a remote folder too, as `dvc push` leaves it there."""
+    """The reproduced project, and a remote folder with all that is in its cache."""
     project.name_remote("away", {"url": "../../away"})
-    for name in outputs(project).values():
-        (away(project) / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(cache(project) / name, away(project) / name)
+    shutil.copytree(project.path / ".dvc/cache", away(project), copy_function=shutil.copyfile)
     return project
 
 
@@ -34,7 +36,7 @@ def outputs(project: Project) -> dict[str, str]:
     """Where in a cache or remote each output is that DVC caches."""
     stages = yaml.safe_load(project.read("dvc.lock"))["stages"]
     return {
-        out["path"]: f"{out['md5'][:2]}/{out['md5'][2:]}"
+        out["path"]: f"files/md5/{out['md5'][:2]}/{out['md5'][2:]}"
         for stage in stages.values()
         for out in stage["outs"]
         if out["path"].startswith(("data/", "models/")) and out["path"] != "models/README.md"
@@ -42,11 +44,11 @@ def outputs(project: Project) -> dict[str, str]:
 
 
 def cache(project: Project) -> Path:
-    return project.path / ".dvc/cache/files/md5"
+    return project.path / ".dvc/cache"
 
 
 def away(project: Project) -> Path:
-    return project.path.parent / "away/files/md5"
+    return project.path.parent / "away"
 
 
 def kept(project: Project) -> dict[str, list[Path]]:
@@ -56,8 +58,10 @@ def kept(project: Project) -> dict[str, list[Path]]:
         "model": path / "models",
         "prepared": path / "data/prepared",
         "raw": path / "data/raw",
-        "cache": cache(project),
-        "remote": away(project),
+        "cache": cache(project) / "files",
+        "remote": away(project) / "files",
+        "runs": cache(project) / "runs",
+        "remote runs": away(project) / "runs",
     }
     return {
         kind: sorted(
@@ -72,7 +76,10 @@ def kept(project: Project) -> dict[str, list[Path]]:
 def flip(path: Path, chance: random.Random) -> None:
     """Turn one bit over as a failing disk does: name, size, times and mode stay."""
     content, status = bytearray(path.read_bytes()), path.stat()
+    spared = [found.span() for found in SPARED.finditer(content) if "runs" in path.parts]
     place = chance.randrange(8 * len(content))
+    while any(start <= place // 8 < end for start, end in spared):
+        place = chance.randrange(8 * len(content))
     content[place // 8] ^= 1 << place % 8
     overwrite(path, bytes(content), status)
 
@@ -92,11 +99,21 @@ def wrong(project: Project) -> list[str]:
     return [line for found in verify.check(project.path) for line in found.wrong]
 
 
+def line_on(lines: list[str], path: Path, project: Project) -> str:
+    """The one line that names a file of the workspace, the cache or the remote."""
+    names = {str(path), str(path.relative_to(project.path.parent)).partition("/")[2]}
+    (line,) = (line for line in lines if line.partition(": ")[0] in names)
+    return line
+
+
 @pytest.mark.promise(
-    "`make verify` names every file and object in which a bit has flipped", quick=20, thorough=200
+    "`make verify` names every file, object and entry of the run cache in which a bit has flipped",
+    quick=21,
+    thorough=210,
 )
 def test_every_flipped_bit_is_named(project: Project, times: int, chance: random.Random) -> None:
     places = kept(project)
+    assert times % len(places) == 0
     for _ in range(times // len(places)):
         chosen = [chance.choice(files) for files in places.values()]
         before = {path: (path.read_bytes(), path.stat()) for path in chosen}
@@ -106,8 +123,10 @@ def test_every_flipped_bit_is_named(project: Project, times: int, chance: random
         lines = wrong(project)
         assert len(lines) == len(chosen)
         for path in chosen:
-            names = {str(path), str(path.relative_to(project.path.parent)).partition("/")[2]}
-            (line,) = (line for line in lines if line.partition(": ")[0] in names)
+            line = line_on(lines, path, project)
+            if "runs" in path.parts:
+                assert ": is not the run that its name says; " in line
+                continue
             assert f"has md5 {md5(path)}, " in line
             assert f" says {expected[path]}; " in line
         for path, (content, status) in before.items():
@@ -117,10 +136,12 @@ def test_every_flipped_bit_is_named(project: Project, times: int, chance: random
 
 def test_what_it_says_to_do_mends_it(project: Project, chance: random.Random) -> None:
     objects = outputs(project)
+    (run,) = (path for path in kept(project)["runs"] if b"stages.export" in path.read_bytes())
     damaged = [
         project.path / "models/model.safetensors",
         cache(project) / objects["data/prepared/train.safetensors"],
         away(project) / objects["data/raw/t10k-images-idx3-ubyte.gz"],
+        run,
     ]
     assert "up to date" in project.dvc("status", "dvc.yaml")
     for path in damaged:
@@ -129,19 +150,42 @@ def test_what_it_says_to_do_mends_it(project: Project, chance: random.Random) ->
 
     said = project.run(sys.executable, "verify.py", "--remove", fails=True).splitlines()
     assert said[-1].startswith("verify: ")
-    assert said[-1].endswith(": 3 wrong")
-    assert "objects in the cache (1 not here), 10 objects on remote away (1 not here)" in said[-1]
-    assert [path.exists() for path in damaged] == [True, False, False]
+    assert said[-1].endswith(": 4 wrong")
+    assert " in the cache (1 not here), " in said[-1]
+    assert " on remote away (1 not here), " in said[-1]
+    assert [path.exists() for path in damaged] == [True, False, False, False]
     assert sum("; deleted, then `dvc " in line for line in said) == 2
+    assert sum("; deleted, then its stage, when it next runs, " in line for line in said) == 1
     damaged[0].unlink()  # "delete it, then `dvc checkout` ... brings it back"
     project.dvc("checkout", "models/model.safetensors")
     project.dvc("commit", "dvc.yaml")
     project.dvc("push")
+    project.dvc("repro", "--force", "--single-item", "export")
 
     (said,) = project.run(sys.executable, "verify.py").splitlines()
     assert said.startswith("verify: ")
     assert said.endswith(" files in the workspace: 0 wrong")
-    assert " objects in the cache, 11 objects on remote away, " in said
+    stored = len([path for path in cache(project).rglob("*") if path.is_file()])
+    assert f" {stored} objects and runs in the cache, {stored} objects and runs on remote " in said
+    assert run.exists()
+
+
+def test_what_cannot_be_read_is_wrong_and_stays(project: Project) -> None:
+    """A loop of links stands for a server that does not answer: root cannot read it either."""
+    unread = [
+        cache(project) / outputs(project)["models/model.onnx"],
+        away(project) / outputs(project)["models/model.onnx"],
+        *(kept(project)[kind][0] for kind in ("runs", "remote runs")),
+    ]
+    for path in unread:
+        path.unlink()
+        path.symlink_to(path)
+    lines = [line for found in verify.check(project.path, remove=True) for line in found.wrong]
+    assert len(lines) == len(unread)
+    for path in unread:
+        assert ": cannot be read (" in line_on(lines, path, project)
+        assert "; it may be whole and stays; " in line_on(lines, path, project)
+        assert path.is_symlink()
 
 
 def test_what_was_never_pulled_is_not_here_and_not_wrong(project: Project, tmp_path: Path) -> None:
@@ -149,7 +193,8 @@ def test_what_was_never_pulled_is_not_here_and_not_wrong(project: Project, tmp_p
     project.git("clone", "-q", ".", str(clone.path))
     cache, remote, workspace = verify.check(clone.path)
     assert (cache.whole, len(cache.absent), cache.wrong) == (0, 11, [])
-    assert (remote.whole, len(remote.absent), remote.wrong) == (11, 0, [])
+    stored = len([path for path in away(project).rglob("*") if path.is_file()])
+    assert (remote.whole, len(remote.absent), remote.wrong) == (stored, 0, [])
     assert "models/model.safetensors" in workspace.absent
     assert len(workspace.absent) == 11
     assert workspace.wrong == []
