@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stages.lib.layers import Floats, Layer, Pool, Weighted
 from stages.lib.model import DIGITS
 from stages.lib.parameters import IMAGE_SIZE
+from stages.lib.runtime import DIGEST_SIZE, digest
 from stages.lib.splits import Normalisation
 
 OPSET, IR = 17, 8  # of 2022: what reads ONNX today reads these
@@ -49,7 +50,7 @@ class Graph:
 def encode(
     layers: Sequence[Layer], normalisation: Normalisation, ceilings: Sequence[float] | None = None
 ) -> bytes:
-    """The ONNX file; the same arguments give the same bytes.
+    """The ONNX file, which ends on its `runtime.digest`; the same arguments give the same bytes.
 
     Its input is "images", uint8 `(N, 28, 28)`; its outputs are "logits" and
     "probabilities", float32 `(N, 10)`. N may be any number, also 0.
@@ -174,5 +175,8 @@ def _file(graph: Graph, precision: str) -> bytes:
         ir_version=IR,
         doc_string=ABOUT.format(precision=precision.capitalize()),
     )
+    # the last field of the file: its value can be a hash of all that stands before it
+    helper.set_model_props(made, {"sha256": "0" * DIGEST_SIZE})
     onnx.checker.check_model(made, full_check=True)
-    return made.SerializeToString(deterministic=True)
+    content = made.SerializeToString(deterministic=True)
+    return content[:-DIGEST_SIZE] + digest(content)

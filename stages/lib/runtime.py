@@ -1,5 +1,6 @@
 """Digits read by an ONNX file; needs onnxruntime and no torch."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnxruntime
 from stages.lib.errors import UserError
 
 BATCH = 200  # more takes memory and saves no time
+DIGEST_SIZE = 64  # hexadecimal digits
 
 
 class Reader:
@@ -35,18 +37,28 @@ class Reader:
         return logits, probabilities
 
 
+def digest(content: bytes) -> bytes:
+    """How a file of the export stage ends: on the sha256 of all that stands before it."""
+    return hashlib.sha256(content[:-DIGEST_SIZE]).hexdigest().encode()
+
+
 def load(path: Path) -> Reader:
     """Read an ONNX file that the export stage wrote.
 
     Raises:
-        UserError: no such file, or not such a file.
+        UserError: no such file, not such a file, or damaged.
     """
     try:
-        return Reader(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `make repro` makes it") from None
-    except OSError:
-        raise
+    if not content.endswith(digest(content)):
+        raise UserError(
+            f"{path}: not a whole ONNX file of the export stage: it does not end on the sha256 of "
+            "the rest; delete it, and `dvc repro` remakes it"
+        )
+    try:
+        return Reader(content)
     except Exception as error:  # onnxruntime's own have no common class
         problem = str(error).splitlines()[0]
         raise UserError(f"{path}: not a whole ONNX file: {problem}") from None

@@ -1,5 +1,8 @@
 """The ONNX file computes what the network computes, whatever the architecture."""
 
+from pathlib import Path
+from random import Random
+
 import numpy as np
 import onnx
 import pytest
@@ -8,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from stages.lib import model
+from stages.lib import model, runtime
+from stages.lib.errors import UserError
 from stages.lib.layers import Pool, ceilings, layers_of
 from stages.lib.model import DigitNet
 from stages.lib.onnx_file import WEIGHT_STEPS, encode, quantised_weights
@@ -132,12 +136,38 @@ def test_the_file_says_what_it_takes_and_nothing_about_this_machine(made_by: obj
     assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert "0 is paper, 255 is ink" in images.doc_string
     assert [output.name for output in found.graph.output] == ["logits", "probabilities"]
-    assert (found.producer_name, len(found.metadata_props)) == ("", 0)
+    assert found.producer_name == ""
+    metadata = {each.key: each.value for each in found.metadata_props}
+    assert metadata == {"sha256": content[-64:].decode()}, "and it is the end of the file"
     for node in found.graph.node:
         assert node.doc_string == ""
         assert len(node.metadata_props) == 0
         assert node.domain == "", "only what every runtime has"
     assert b".py" not in content
+
+
+@pytest.mark.parametrize("made_by", [floats_of, integers_of])
+def test_a_flipped_bit_is_refused_wherever_it_is(made_by: object, tmp_path: Path) -> None:
+    content, path = made_by(network([1, "pool", "pool"], None)), tmp_path / "model.onnx"
+    chance = Random(0)
+    ends = [0, *range(len(content) - 2 * runtime.DIGEST_SIZE, len(content))]
+    for place in [*ends, *chance.sample(range(len(content)), 200)]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="model.onnx: not a whole ONNX file .* remakes it"):
+            runtime.load(path)
+    path.write_bytes(content)
+    logits, _ = runtime.load(path)(DRAWN.images.numpy())
+    assert np.array_equal(logits, Reader(content)(DRAWN.images.numpy())[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_what_is_no_model_is_refused_whatever_its_digest(content: bytes, tmp_path: Path) -> None:
+    path, end = tmp_path / "model.onnx", bytes(runtime.DIGEST_SIZE)
+    path.write_bytes(content + runtime.digest(content + end))
+    with pytest.raises(UserError, match="model.onnx: not a whole ONNX file: "):
+        runtime.load(path)
 
 
 def test_ceilings_are_what_the_network_reaches() -> None:
