@@ -1,13 +1,14 @@
 """`make licences`: write docs/licences.md, the licence of every package the pipeline needs.
 
-Those are the dependencies in pyproject.toml, theirs, and so on, as installed here; licences are
-what the packages' own metadata say.
+Those are the dependencies in pyproject.toml, with the optional ones of remotes, theirs, and so on,
+as installed here; licences are what the packages' own metadata say.
 """
 
 import platform
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -22,9 +23,9 @@ ONE_LINE = 60  # characters; a longer `License` field is the licence's text, not
 HEAD = """\
 # Licences of the packages that the pipeline needs
 
-Each with the licence that its own metadata state, written by `make licences`. What only
-develops, tests or studies the pipeline is left out. No file of these packages is in this
-repository.
+Each with the licence that its own metadata state, written by `make licences`; those that only
+remotes on S3, SSH and WebDAV need are among them. What only develops, tests or studies the
+pipeline is left out. No file of these packages is in this repository.
 """
 
 
@@ -68,7 +69,8 @@ def licence(name: str) -> str | None:
 
 def page() -> str:
     """The whole of docs/licences.md, as this machine would write it."""
-    requirements = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    requirements = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     lines = [HEAD, here(), "", "| package | version | licence |", "|---|---|---|"]
     for name in sorted(needed(requirements)):
         stated = (licence(name) or "UNKNOWN").replace("|", "or")
