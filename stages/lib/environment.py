@@ -16,6 +16,8 @@ PACKAGES = (
     "mlxtend",
     "numba",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "pandas",
     "pillow",
     "safetensors",
