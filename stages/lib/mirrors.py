@@ -41,7 +41,9 @@ class Patience:
     silence: float = 10
     tries: int = 3
     pause: float = 0.5  # before the second try; doubles with each further one
-    rate: int = 5_000  # slower than this on average, after `connect` and `silence`, is given up
+    # slower than this on average, after `connect` and `silence`, is given up: the largest file of
+    # MNIST takes ten minutes at most, and MAX_BYTES, whatever the mirror says, an hour
+    rate: int = 20_000
 
 
 def fetch(

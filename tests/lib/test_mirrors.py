@@ -12,9 +12,12 @@ from tests.mirror import BAD, Mirror, send, status
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-QUICK = Patience(connect=0.5, silence=0.5, tries=2, pause=0.01, rate=50_000)
+# what is silent is left after `silence`, far from the limit of the pace, which is `connect` later
+QUICK = Patience(connect=5, silence=2, tries=2, pause=0.01, rate=50_000)
 # what is worth a second try
 TRANSIENT = ["503", "no-http", "hang-up", "reset", "stall", "silent", "short", "chunk-cut"]
+MNIST_BYTES = 9_912_422  # of train-images-idx3-ubyte.gz, the largest file
+MOST_BYTES = mirrors.MAX_BYTES  # tests have less
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +96,10 @@ def test_only_the_right_bytes_are_right(tmp_path: Path) -> None:
     assert not mirrors.is_right(path, SHA256)
     path.write_bytes(CONTENT)
     assert mirrors.is_right(path, SHA256)
+
+
+@pytest.mark.parametrize(("size", "minutes"), [(MNIST_BYTES, 10), (MOST_BYTES, 60)])
+def test_no_attempt_outlasts_its_pace(size: int, minutes: float) -> None:
+    patience = Patience()
+    slowest = patience.connect + patience.silence * 3 / 2 + size / patience.rate
+    assert slowest <= 60 * minutes
