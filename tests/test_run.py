@@ -3,9 +3,12 @@
 import json
 import sys
 
+import pytest
 import yaml
 
 from tests.project import Project
+
+MAKE = ["make", "-o", ".venv/installed", f"PYTHON={sys.executable}"]  # and make no .venv
 
 
 def test_without_a_network_it_runs_the_sample_and_says_so(project: Project) -> None:
@@ -61,3 +64,19 @@ def test_repro_never_switches(project: Project) -> None:
     assert "download.source to sample" in output
     assert "Traceback" not in output
     assert project.read("params.yaml") == before
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "run.py"], [*MAKE, "repro"]])
+def test_what_would_keep_dvc_busy_for_good_is_refused_first(
+    project: Project, command: list[str]
+) -> None:
+    lists = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 20)]
+    (project.path / "params.yaml").write_text("".join(["a0: &a0 0\n", *lists]))
+    said = project.run(*command, fails=True).splitlines()
+    assert said[0].startswith("error: params.yaml, line 2: an alias (*name)")
+    assert not any("Running stage" in line for line in said)
+
+
+def test_make_repro_reproduces(project: Project) -> None:
+    said = project.run(*MAKE, "repro")
+    assert "up to date" in said
