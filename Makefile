@@ -29,8 +29,8 @@ verify: .venv/installed ## hash all that DVC keeps, here and on the remote (REMO
 test: .venv/installed ## run every test
 	@$(PYTHON) -m pytest
 
-verify-faults: .venv/installed ## make every fault of tests/faults as often as the README says
-	@$(PYTHON) -m pytest tests/faults --thorough
+verify-faults: .venv/installed ## make every fault of tests/faults as often as the README says (SEED=1: others)
+	@$(PYTHON) -m pytest tests/faults --thorough $(if $(SEED),--fault-seed $(SEED))
 
 lint: .venv/installed ## check style (ruff) and types (pyright, strict on stages/)
 	@$(PYTHON) -m ruff check .

@@ -1,6 +1,7 @@
 """Fixtures that several test files share, and the options of tests/faults."""
 
 import random
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import stages  # noqa: F401  sets the numeric environment before torch is import
 import torch
 
 # isort: on
-from tests.project import Project, make_project
+from tests.project import ROOT, Project, make_project
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,20 +42,51 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(f"{request.config.getoption('--fault-seed')} {request.node.nodeid}")
 
 
-def pytest_terminal_summary(terminalreporter: object) -> None:
-    """After a thorough run: the table of promises, with the faults of the tests that passed."""
-    if not terminalreporter.config.getoption("--thorough"):
-        return
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, object]:
+    """In a thorough run, a promise that cannot be tried here is one that is not kept."""
+    report = yield
+    thorough = item.config.getoption("--thorough")
+    if thorough and report.skipped and item.get_closest_marker("promise"):
+        report.outcome = "failed"
+        report.longrepr = f"not tried, so not kept: {report.longrepr[2]}"
+    return report
+
+
+def promises_kept(reporter: pytest.TerminalReporter) -> list[str]:
+    """The rows of the table of promises, with the faults of the tests that passed."""
     counts: dict[tuple[str, str], int] = {}
-    for report in terminalreporter.getreports("passed"):
+    for report in reporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "promise" and report.when == "call":
                 text, test, count = value
                 counts[text, test] = counts.get((text, test), 0) + count
-    terminalreporter.section("promises kept")
-    terminalreporter.write_line("| promise | test | times |\n|---|---|--:|")
-    for (text, test), count in sorted(counts.items(), key=lambda item: item[0][1]):
-        terminalreporter.write_line(f"| {text} | `{test}` | {count:,} |")
+    rows = sorted(counts.items(), key=lambda item: item[0][1])
+    return [f"| {text} | `{test}` | {count:,} |" for (text, test), count in rows]
+
+
+def not_in_the_readme(rows: list[str]) -> list[str]:
+    return sorted(set(rows).difference((ROOT / "README.md").read_text().splitlines()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A thorough run fails if the README's table promises something else than what was tried."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # a worker has none
+    thorough = session.config.getoption("--thorough")
+    if reporter and thorough and not_in_the_readme(promises_kept(reporter)):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After a thorough run: the table of promises, and where the README's is another."""
+    config = terminalreporter.config
+    if not config.getoption("--thorough"):
+        return
+    rows = promises_kept(terminalreporter)
+    terminalreporter.section(f"promises kept, --fault-seed {config.getoption('--fault-seed')}")
+    terminalreporter.write_line("\n".join(["| promise | test | times |", "|---|---|--:|", *rows]))
+    for row in not_in_the_readme(rows):
+        terminalreporter.write_line(f"error: not in README.md, which says otherwise: {row}")
 
 
 @pytest.fixture(autouse=True)

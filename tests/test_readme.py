@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -138,16 +139,22 @@ def test_the_ci_script_calls_the_readmes_test_command() -> None:
     subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
 
 
-def test_the_table_of_promises_names_every_test_of_a_fault() -> None:
+def test_the_table_of_promises_is_that_of_the_marks() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", "tests/faults"]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    collected = Counter(line.partition("[")[0] for line in said.splitlines())
+
     _, _, rest = README.partition("<!-- begin: make verify-faults -->")
     table = rest.partition("<!-- end -->")[0]
-    listed = re.findall(r"^\| (.*) \| `(tests/faults/\w+\.py)::(\w+)` \| [\d,]+ \|$", table, re.M)
+    listed = re.findall(r"^\| (.*) \| `(tests/faults/\w+\.py::\w+)` \| ([\d,]+) \|$", table, re.M)
     expected = []
     for path in sorted((ROOT / "tests/faults").glob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
             for mark in getattr(node, "decorator_list", []):
                 if ast.unparse(mark).startswith("pytest.mark.promise("):
-                    text = ast.literal_eval(mark.args[0])
-                    expected.append((text, str(path.relative_to(ROOT)), node.name))
+                    test = f"{path.relative_to(ROOT)}::{node.name}"
+                    times = {each.arg: ast.literal_eval(each.value) for each in mark.keywords}
+                    count = times["thorough"] * collected[test]
+                    expected.append((ast.literal_eval(mark.args[0]), test, f"{count:,}"))
     assert len(expected) > 10
     assert sorted(listed) == sorted(expected)
