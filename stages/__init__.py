@@ -76,8 +76,13 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 os.environ["GOMP_SPINCOUNT"] = "2000"
 os.environ.pop("OMP_WAIT_POLICY", None)
 
-if importlib.util.find_spec("torch") is None:
-    sys.exit(
-        f"error: {sys.executable} has no torch: `python` is not this project's environment. "
+# stages.predict is the one that does without torch
+needed = "onnxruntime" if program() == ROOT / "stages/predict.py" else "torch"
+if importlib.util.find_spec(needed) is None:
+    problem = (
+        f"{sys.executable} has no {needed}: `python` is not this project's environment. "
         "Run `make repro`, or `. .venv/bin/activate` before dvc (`make setup` creates it)."
     )
+    if program():
+        sys.exit(f"error: {problem}")
+    raise ModuleNotFoundError(problem, name=needed)

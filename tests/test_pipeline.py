@@ -210,7 +210,14 @@ def test_an_experiment_runs_and_is_compared(project: Project) -> None:
 def test_another_python_is_told_what_to_do(project: Project, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     project.run(sys.executable, "-m", "venv", "--without-pip", str(bare))
-    output = project.run(str(bare / "bin/python"), "-m", "stages.train", fails=True)
-    assert "has no torch" in output
+    python = str(bare / "bin/python")
+    for program, package in (("train", "torch"), ("predict", "onnxruntime")):
+        output = project.run(python, "-m", f"stages.{program}", fails=True)
+        assert output.startswith(f"error: {python} has no {package}: ")
+        assert "make repro" in output
+        assert "Traceback" not in output
+
+    code = "try: import stages\nexcept ModuleNotFoundError as error: print(error.name, error)"
+    output = project.run(python, "-c", code)
+    assert output.startswith(f"torch {python} has no torch: ")
     assert "make repro" in output
-    assert "Traceback" not in output

@@ -97,7 +97,7 @@ def test_error_messages_are_those_of_the_code() -> None:
     code += (ROOT / "Makefile").read_text()
     for phrase in (
         "no mirror delivered",
-        "has no torch",
+        "is not this project's environment",
         "cannot make .venv",
         "no longer finite",
         "logits differ",
