@@ -16,6 +16,7 @@ MIDDLE = 14  # index of the pixel on which MNIST's centres of mass round
 LARGEST = 2000  # pixels, width or height; larger pictures are made smaller first
 INK = 0.15  # share of the full contrast from which a pixel belongs to the digit
 NOISE = 3  # paper varies by this many times what three quarters of the border stay within
+EVEN = 0.5  # light is taken as even if paper varies by this much of it around a plane
 FAINT = 16 / 255  # contrast, of black on white, below which there is nothing to read
 
 
@@ -60,15 +61,43 @@ def _ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Raises:
         UserError: nothing is set apart.
     """
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = np.median(border)
-    noise = NOISE * np.quantile(np.abs(border - paper), 0.75)
-    darker, brighter = float(paper - grey.min()), float(grey.max() - paper)
+    apart = grey - _paper(grey)
+    noise = NOISE * _spread(_border(apart))
+    darker, brighter = float(-apart.min()), float(apart.max())
     contrast = max(darker, brighter)
     if contrast < max(FAINT, 2 * noise):
-        raise UserError("nothing is drawn on it: no part of it stands out from its border")
-    apart = (paper - grey if darker > brighter else grey - paper) - noise
-    return (apart / (contrast - noise)).clip(0, 1).astype(np.float32)
+        raise UserError(
+            "nothing is drawn on it, or its paper is lit too unevenly: no part of it stands out "
+            "from its border"
+        )
+    strength = (-apart if darker > brighter else apart) - noise
+    return (strength / (contrast - noise)).clip(0, 1).astype(np.float32)
+
+
+def _paper(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | np.floating:
+    """The level that paper has: the same everywhere or, where light falls off, a plane `(H, W)`.
+
+    The plane, through the border by least squares, is taken where it comes much closer to it.
+    """
+    border = _border(grey)
+    level = np.median(border)
+    rows, columns = np.ix_(*(np.linspace(-1, 1, side) for side in grey.shape))
+    slopes = [_border(np.broadcast_to(axis, grey.shape)) for axis in (rows, columns)]
+    places = np.stack([np.ones_like(border), *slopes], 1)
+    middle, down, right = np.linalg.lstsq(places, border)[0]
+    plane = (middle + down * rows + right * columns).astype(np.float32)
+    is_even = _spread(_border(grey - plane)) >= EVEN * _spread(border - level)
+    return level if is_even else plane
+
+
+def _border(levels: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The pixels of the first and last row and column."""
+    return np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+
+
+def _spread(apart: npt.NDArray[np.floating]) -> np.floating:
+    """What three quarters of the pixels stay within."""
+    return np.quantile(np.abs(apart), 0.75)
 
 
 def _fit(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

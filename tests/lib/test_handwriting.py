@@ -124,6 +124,35 @@ def test_the_grain_of_paper_does_not_matter() -> None:
     assert difference(as_mnist(drawn()), as_mnist(Image.fromarray(levels))) < 0.04
 
 
+def lit(picture: Image.Image, darkest: float, turns: int) -> Image.Image:
+    """The picture in light that falls off towards one side, or one corner, down to `darkest`."""
+    height, width = np.asarray(picture).shape
+    across = np.linspace(0, 1, width) + np.linspace(0, 1, height)[:, None] * (turns % 2)
+    light = np.rot90(1 - (1 - darkest) * across / across.max(), turns // 2)
+    return Image.fromarray(np.rint(np.asarray(picture) * light).astype(np.uint8))
+
+
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("darkest", [0.95, 0.7, 0.4])
+def test_light_that_falls_off_does_not_matter(darkest: float, turns: int) -> None:
+    assert difference(as_mnist(drawn()), as_mnist(lit(drawn(), darkest, turns))) < 0.03
+    chalk = Image.fromarray(255 - (np.asarray(drawn()) * 0.8).astype(np.uint8))
+    assert difference(as_mnist(drawn()), as_mnist(lit(chalk, darkest, turns))) < 0.03
+
+
+@pytest.mark.parametrize("darkest", [0.95, 0.7, 0.4])
+def test_a_blank_sheet_in_light_that_falls_off_is_refused(darkest: float) -> None:
+    with pytest.raises(UserError, match="nothing is drawn on it"):
+        as_mnist(lit(Image.new("L", (300, 200), "white"), darkest, 1))
+
+
+def test_a_deep_shadow_is_refused_and_said_to_be_one() -> None:
+    levels = np.array(drawn())
+    levels[:, :150] //= 4
+    with pytest.raises(UserError, match="nothing .*, or its paper is lit too unevenly: no part"):
+        as_mnist(Image.fromarray(levels))
+
+
 def test_a_photograph_that_lies_on_its_side_is_turned() -> None:
     packed = io.BytesIO()
     turned = drawn().transpose(Image.Transpose.ROTATE_90)
