@@ -7,13 +7,16 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from stages import predict
 from stages.lib.handwriting import as_mnist
@@ -123,10 +126,14 @@ def test_a_folder_is_read_in_order(
 ) -> None:
     for digit in (3, 1, 2):
         picture(digit).save(place / f"{digit}.PNG")
+    picture(4).save(place / "4.pgm")
+    picture(5).save(place / "5.pdf")  # which Pillow writes and does not read
     (place / "notes.txt").write_text("no picture")
+    (place / "6.png").mkdir()
+    picture(6).save(place / "6.png/6.png")
     say(monkeypatch, ".")
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        ["1.PNG", "1"], ["2.PNG", "2"], ["3.PNG", "3"],
+        ["1.PNG", "1"], ["2.PNG", "2"], ["3.PNG", "3"], ["4.pgm", "4"],
     ]  # fmt: skip
 
 
@@ -153,7 +160,7 @@ def test_bad_files_are_named_and_the_rest_is_read(
     Image.new("L", (90, 90), "white").save(place / "blank.png")
     (place / "folder").mkdir()
     messages = {
-        "cut.png": "not a whole picture",
+        "cut.png": "cannot be read as a picture",
         "text.png": "not a picture",
         "none.png": "not a picture",
         "bomb.png": "too large",
@@ -169,11 +176,102 @@ def test_bad_files_are_named_and_the_rest_is_read(
     assert row.split()[:2] == ["good.png", "5"]
 
 
-def test_with_json_and_nothing_read_there_is_still_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_with_json_what_cannot_be_read_is_a_row(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    say(monkeypatch, "--json", "missing.png", fails=True)
-    assert json.loads(capsys.readouterr().out) == []
+    picture(5).save(place / "good.png")
+    (place / "folder").mkdir()
+    say(monkeypatch, "--json", "missing.png", "good.png", "folder", fails=True)
+    said = capsys.readouterr()
+    missing, good, folder = json.loads(said.out)
+    assert missing == {"image": "missing.png", "error": "No such file or directory"}
+    assert (good["image"], good["digit"]) == ("good.png", 5)
+    assert folder["error"].startswith("no pictures in this folder")
+    assert [line.split(":")[1] for line in said.err.splitlines()] == [" missing.png", " folder"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_any_name_can_be_shown(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    encoding: str,
+) -> None:
+    shown = {os.fsdecode(b"\xff"): "?", "\x1b[31m\n": "?[31m?", "\N{SNOWMAN}": "\N{SNOWMAN}"}
+    packed = io.BytesIO()
+    picture(5).save(packed, "png")
+    for name in shown:
+        Path(name).write_bytes(packed.getvalue())
+        Path(f"{name}-bad").write_bytes(b"")
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    say(monkeypatch, *shown, *(f"{name}-bad" for name in shown), fails=True)
+    out.flush()
+    names = [line.split()[0] for line in out.buffer.getvalue().decode(encoding).splitlines()[1:]]
+    assert names == [name.encode(encoding, "backslashreplace").decode() for name in shown.values()]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in said] == [f"{name}-bad" for name in shown.values()]
+
+
+@pytest.mark.parametrize("block", [*(bytes(length) for length in range(20)), b"II*\0\xff\xff"])
+def test_exif_that_cannot_be_read_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], block: bytes
+) -> None:
+    for kind in ("png", "jpeg", "webp"):
+        for prefix in (b"", b"Exif\0\0"):
+            picture(5).save(f"{len(prefix)}.{kind}", exif=prefix + block)
+    say(monkeypatch, "--json", ".")
+    assert [row["digit"] for row in json.loads(capsys.readouterr().out)] == 6 * [5]
+
+
+def in_every_form() -> list[bytes]:
+    """A small picture of a 5 in each of the usual forms."""
+    small = picture(5, 40)
+    small.getexif()[ExifTags.Base.Orientation] = 1
+    found = []
+    for kind in ("png", "jpeg", "gif", "tiff", "webp", "bmp"):
+        packed = io.BytesIO()
+        small.save(packed, kind, exif=small.getexif())
+        found.append(packed.getvalue())
+    return found
+
+
+FORMS = in_every_form()
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A picture in which bytes are others, and of which the end may be missing."""
+    content = bytearray(draw(st.sampled_from(FORMS)))
+    places = st.integers(0, len(content) - 1)
+    for place in draw(st.lists(places, max_size=6)):
+        content[place] = draw(st.integers(0, 255))
+    return bytes(content[: draw(st.just(len(content)) | places)])
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(content=damaged())
+def test_a_damaged_picture_is_read_or_named_in_a_line(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    content: bytes,
+) -> None:
+    (place / "damaged").write_bytes(content)
+    picture(7).save(place / "good.png")
+    monkeypatch.setattr(sys, "argv", ["predict", "--json", "damaged", "good.png"])
+    with suppress(SystemExit):
+        predict.main()
+    said = capfd.readouterr()
+    row, good = json.loads(said.out)
+    assert (good["image"], good["digit"]) == ("good.png", 7)
+    assert said.err == (f"error: damaged: {row['error']}\n" if "error" in row else "")
+    assert row.get("error", "read").isprintable()
 
 
 @pytest.mark.parametrize("damage", [b"", b"no model", None])

@@ -5,6 +5,8 @@ its proportions kept, and placed in 28x28 so that its centre of mass is in the m
 MNIST comes out as it went in.
 """
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
@@ -34,7 +36,9 @@ def as_mnist(picture: Image.Image) -> npt.NDArray[np.uint8]:
 
 def _grey(picture: Image.Image) -> npt.NDArray[np.float32]:
     """Grey levels of any picture, 0 to 1 for black to white, or to what its format holds."""
-    picture = ImageOps.exif_transpose(picture)
+    picture = picture.copy()
+    with suppress(Exception):  # of EXIF that cannot be read, which have no common class
+        ImageOps.exif_transpose(picture, in_place=True)  # turns before it writes EXIF again
     if picture.has_transparency_data:
         picture = _on_paper(picture.convert("RGBA"))
     if picture.mode.startswith(("I", "F")):  # 16 bits and more, which "L" would clip

@@ -2,11 +2,12 @@
 
 import gzip
 import io
+import struct
 from importlib import resources
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 
 from stages.lib import handwriting
 from stages.lib.errors import UserError
@@ -160,6 +161,18 @@ def test_a_photograph_that_lies_on_its_side_is_turned() -> None:
     exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
     turned.save(packed, "png", exif=exif)
     assert np.array_equal(as_mnist(drawn()), as_mnist(Image.open(packed)))
+
+
+def test_it_is_turned_even_if_its_other_exif_is_wrong() -> None:
+    orientation = struct.pack(">HHIHH", ExifTags.Base.Orientation, 3, 1, 6, 0)
+    resolution = struct.pack(">HHI4s", ExifTags.Base.XResolution, 2, 2, b"x")  # letters, no number
+    exif = struct.pack(">2sHIH", b"MM", 42, 8, 2) + orientation + resolution + bytes(4)
+    packed = io.BytesIO()
+    drawn().transpose(Image.Transpose.ROTATE_90).save(packed, "png", exif=exif)
+    picture = Image.open(packed)
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(picture)
+    assert np.array_equal(as_mnist(drawn()), as_mnist(picture))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (28, 28), (400, 300)])
