@@ -31,14 +31,19 @@ TOLERANCE = 1e-5  # of the largest logit, or of 10 if that is more
 def largest_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     """How far apart two sets of logits are at most.
 
+    Rounding grows with the numbers that are summed, so beyond logits of 10 what is allowed does
+    too.
+
     Raises:
-        UserError: further than rounding explains. Where the difference is less, the digit read
-            is the same, except where torch itself sees two digits as equally likely.
+        UserError: further than rounding explains, or another digit is read where torch does not
+            see two as equally likely, within the same rounding.
     """
     limit = TOLERANCE * max(10, expected.abs().max().item())
     difference = (found - expected).abs().max().item()
-    if not difference < limit:
-        wrong = int((found.argmax(1) != expected.argmax(1)).sum())
+    likely = expected.topk(2).values
+    is_tie = likely[:, 0] - likely[:, 1] < limit
+    wrong = int(((found.argmax(1) != expected.argmax(1)) & ~is_tie).sum())
+    if not difference < limit or wrong:
         raise UserError(
             f"{ONNX}: not written: onnxruntime's logits differ from torch's by up to "
             f"{difference:.2g}, expected below {limit:.2g}, and {wrong:,} of {len(found):,} "

@@ -25,7 +25,7 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page
 
 from demo import build
-from stages.lib import model, splits
+from stages.lib import model, runtime, splits
 from stages.lib.errors import UserError
 from stages.lib.handwriting import as_mnist
 from stages.lib.splits import Split
@@ -48,7 +48,7 @@ needs_browser = pytest.mark.skipif(
 class Material:
     """The network that the page runs, as torch has it, and the split its examples are from."""
 
-    probabilities: torch.Tensor
+    logits: torch.Tensor
     test: Split
     onnx: Path
     split: Path
@@ -68,8 +68,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
         onnx.write_bytes(content)
         splits.save(split, strokes.split(200, seed=1))
         test, normalisation = splits.load(split), strokes.NORMALISATION
-    logits = model.predict(network, test.images[:200], normalisation)
-    return Material(logits.softmax(1), test, onnx, split)
+    return Material(model.predict(network, test.images, normalisation), test, onnx, split)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +195,11 @@ def test_digits_drawn_with_the_mouse_are_read(page: Page, material: Material) ->
     assert settle(page) == invitation
 
 
+def test_the_exported_file_gives_torchs_logits_for_every_test_image(material: Material) -> None:
+    logits, _ = runtime.load(material.onnx)(material.test.images.numpy())
+    assert np.abs(logits - material.logits.numpy()).max() < 1e-4
+
+
 @needs_browser
 def test_images_of_the_test_split_are_read_as_torch_reads_them(
     page: Page, material: Material
@@ -209,8 +213,9 @@ def test_images_of_the_test_split_are_read_as_torch_reads_them(
         packed(material.test.images[:200].numpy()),
     )
     probabilities = torch.tensor(found).reshape(200, 10)
-    assert torch.equal(probabilities.argmax(1), material.probabilities.argmax(1))
-    assert (probabilities - material.probabilities).abs().max() < 1e-4
+    expected = material.logits[:200].softmax(1)
+    assert torch.equal(probabilities.argmax(1), expected.argmax(1))
+    assert (probabilities - expected).abs().max() < 1e-4
 
 
 def drawings() -> list[Pixels]:

@@ -104,3 +104,26 @@ def test_an_empty_test_split_is_refused(network: DigitNet) -> None:
     with pytest.raises(UserError, match="holds no images"):
         export.main()
     assert not export.ONNX.exists()
+
+
+@pytest.mark.parametrize(("lead", "is_tie"), [(5e-5, True), (1.5e-4, False)])
+def test_another_digit_is_refused_unless_torch_sees_two_as_likely(
+    lead: float, is_tie: bool
+) -> None:
+    expected = torch.zeros(3, 10)
+    expected[1, 4] = lead
+    found = expected.clone()
+    found[1, 4], found[1, 7] = lead - 0.9e-4, 0.9e-4
+    assert found[1].argmax() != expected[1].argmax()
+    if is_tie:
+        assert export.largest_difference(found, expected) == pytest.approx(0.9e-4)
+    else:
+        with pytest.raises(UserError, match="1 of 3 test images are read as another digit"):
+            export.largest_difference(found, expected)
+
+
+def test_what_rounding_explains_grows_with_the_logits() -> None:
+    expected = torch.full((3, 10), 20.0)
+    assert export.largest_difference(expected + 1.5e-4, expected) > 1e-4
+    with pytest.raises(UserError, match="expected below 0.0002"):
+        export.largest_difference(expected + 3e-4, expected)
