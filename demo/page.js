@@ -55,7 +55,7 @@ function changed(isSettled) {
   element("undo").disabled = !drawing.canUndo;
   element("clear").disabled = drawing.isEmpty;
   for (const [example, choice] of choices) choice.checked = example === drawing.example;
-  result.setAttribute("aria-busy", "true");
+  result.setAttribute("aria-busy", String(!failed));
   update();
 }
 
@@ -117,6 +117,7 @@ function say(probabilities, digit, next) {
 
 function fail(error) {
   failed = true;
+  result.setAttribute("aria-busy", "false"); // or a screen reader waits with the sentence
   console.error(error);
   sentence.textContent = `The network cannot be run: ${error.message}`;
 }

@@ -142,5 +142,5 @@ def change_tables(changes: Changes) -> str:
             ]
             for name, each in sorted(found.items(), key=lambda item: (item[0].count("."), item[0]))
         ]
-        tables.append(table(f"What changed in {file}", ["", "Before", "Now", "Change"], rows))
+        tables.append(table(f"What changed in {file}", ["Name", "Before", "Now", "Change"], rows))
     return f'<div class="tables">{"".join(tables)}</div>'

@@ -344,6 +344,11 @@ def luminance(colour: str) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
 @needs_browser
 @pytest.mark.parametrize(
     "options",
@@ -366,6 +371,10 @@ def test_it_fits_and_is_legible(page: Page, options: dict[str, Any]) -> None:
     assert scroll <= width
     page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (luminance(page_colour) < 0.1) == (options["color_scheme"] == "dark")
+    paper, edge = page.locator(".paper").evaluate(
+        "(each) => [getComputedStyle(each).backgroundColor, getComputedStyle(each).boxShadow]"
+    )
+    assert min(contrast(edge, page_colour), contrast(edge, paper)) >= 3
     texts = [
         "h1",
         "header p",
@@ -378,8 +387,7 @@ def test_it_fits_and_is_legible(page: Page, options: dict[str, Any]) -> None:
     ]
     for name in texts:
         colour = page.locator(name).first.evaluate("(each) => getComputedStyle(each).color")
-        low, high = sorted((luminance(colour), luminance(page_colour)))
-        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+        assert contrast(colour, page_colour) >= 4.5, name
     overflow = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth).length"
     assert page.locator(".verdict, #bars, #bars li, figure").evaluate_all(overflow) == 0
     for name in ("#pad", "#undo", "#clear", "#seen"):

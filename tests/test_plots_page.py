@@ -113,6 +113,7 @@ def test_the_page_says_what_changed(results: Project) -> None:
     now = json.loads(results.read("metrics/evaluate.json"))["errors"]
     change = f"\N{MINUS SIGN}{5000 - now:,}"
     assert f">errors</th><td>5000</td><td>{now}</td><td>{change}</td>" in page
+    assert not re.search(r"<th[^>]*></th>", page), "every column is named"
     assert len(page) < 2_000_000
     assert "{plot_divs}" not in page
     assert "cdn." not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
