@@ -39,6 +39,8 @@ PIPELINE = os.environ.get("PIPELINE") == "1"
 PATIENCE = 120_000  # milliseconds, for a machine that does something else as well
 
 missing = [name for name in ("node", "npm", "chromium") if not shutil.which(name)]
+if PIPELINE and missing:
+    raise RuntimeError(f"PIPELINE=1 needs {', '.join(missing)}: apt-get install npm chromium")
 needs_browser = pytest.mark.skipif(
     bool(missing), reason=f"no {', '.join(missing)}: apt-get install npm chromium"
 )
@@ -415,6 +417,10 @@ def test_a_network_that_cannot_be_loaded_is_a_sentence(browser: Browser, address
     page.route("**/model.onnx", lambda route: route.fulfill(body=b"no model"))
     page.goto(address)
     page.get_by_text("The network cannot be run:").wait_for(timeout=PATIENCE)
+    not_busy = page.locator("#result[aria-busy=false]").get_by_role("status")
+    assert not_busy.inner_text().startswith("The network cannot be run:"), "it is announced"
+    draw(page, 7)
+    assert not_busy.inner_text().startswith("The network cannot be run:")
     page.close()
 
 
@@ -430,6 +436,20 @@ def test_a_taken_port_is_not_taken_twice(address: str, material: Material, tmp_p
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
     assert running.returncode == 0
+
+
+def test_with_the_pipelines_network_a_missing_tool_is_an_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import tests.test_demo"],
+        cwd=ROOT,
+        env={"PIPELINE": "1", "PATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode != 0
+    assert "PIPELINE=1 needs node, npm, chromium: apt-get install" in done.stderr
 
 
 def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
