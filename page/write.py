@@ -45,6 +45,11 @@ def vega() -> str:
     return LIBRARY.read_text()
 
 
+def frame() -> str:
+    """The page around all plots, with Vega in it, so that it needs neither a network nor .venv."""
+    return TEMPLATE.read_text().replace(LIBRARY_TAG, f"<script>{vega()}</script>")
+
+
 def draw_pictures(specs: dict[str, Spec], template: str) -> None:
     """Each plot of the folder's results as SVG beside its table, in the light colours."""
     import vl_convert
@@ -187,7 +192,6 @@ def main() -> None:
         if not path.is_file():
             raise UserError(f"{path}: no such file; `make repro` makes it")
     metrics, training = json.loads(METRICS.read_text()), json.loads(TRAINING.read_text())
-    template = TEMPLATE.read_text()
     earlier = earlier_result()
     specs = read_plots(earlier)
     changed = changes("metrics", earlier) if earlier else {}
@@ -199,15 +203,15 @@ def main() -> None:
         seeds(),
         comparison(specs, earlier, changed),
     ]
-    filled = {
-        LIBRARY_TAG: f"<script>{vega()}</script>",
+    parts = {
         "{scripts}": "",
         "{refresh_tag}": "",
         "{plot_divs}": html.contents(sections) + "\n".join(sections),
     }
-    for place, text in filled.items():
-        template = template.replace(place, text)
-    files.write(PAGE, template.encode())
+    filled = frame()
+    for place, text in parts.items():
+        filled = filled.replace(place, text)
+    files.write(PAGE, filled.encode())
     draw_pictures(specs, TEMPLATE.read_text())
     print(PAGE.resolve().as_uri())
 

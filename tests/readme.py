@@ -6,15 +6,34 @@ from pathlib import Path
 
 from tests.project import ROOT, Project
 
+README = re.sub(r" +# .*", "", (ROOT / "README.md").read_text())  # remarks are no part of a command
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IN_TEXT = re.compile(r"`((?:make|dvc|python|git|cp) [^`]+|\.ci/[^`]+)`")
+
+
+def every() -> list[str]:
+    """All commands: lines of `sh` blocks, in other blocks what follows a `$`, and code in text."""
+    found: list[str] = []
+    for kind, block in BLOCK.findall(README):
+        lines = block.splitlines()
+        found += lines if kind == "sh" else [line[2:] for line in lines if line[:2] == "$ "]
+    found += [" ".join(code.split()) for code in IN_TEXT.findall(BLOCK.sub("", README))]
+    return found
+
 
 def commands(section: str) -> str:
     """The lines of every `sh` block of a section of the README, in order."""
-    readme = (ROOT / "README.md").read_text()
-    found = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
     assert found, f"the README has no section {section!r}"
-    blocks = re.findall(r"^```sh\n(.*?)^```$", found[1], re.MULTILINE | re.DOTALL)
+    blocks = [block for kind, block in BLOCK.findall(found[1]) if kind == "sh"]
     assert blocks, f"the section {section!r} has no sh block"
     return "".join(blocks)
+
+
+def command(line: str) -> str:
+    """The same line, which the README has as a whole command; for the test that runs it."""
+    assert line in every(), f"the README has no command {line!r}"
+    return line
 
 
 def run(project: Project, code: str, log: Path, timeout: float) -> str:

@@ -1,81 +1,120 @@
-"""Every command in the README is run by a test, or says here why not."""
+"""Every command in the README is run by a test, whole and as it stands there, or here is why not.
 
+A test says what it runs: `readme.command` names one command, `readme.commands` takes those of a
+section. What is in WALK, and every `dvc remote`, is run below.
+"""
+
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests import readme
 from tests.project import ROOT, Project
+from tests.test_predict import picture
 
-CLUSTER = "tests/study/test_seeds.py::test_a_cluster_that_loses_a_node_gives_the_same_rows"
-EXPERIMENTS = (
-    "tests/test_experiments.py::test_the_readmes_commands_run_compare_and_keep_experiments"
-)
-RELEASES = "tests/test_registry.py::test_the_readmes_commands_publish_and_fetch_the_same_bytes"
-
-# command -> the test that runs it, or one with other names and addresses in its place
-TESTED = {
-    ". .venv/bin/activate": "tests/test_pipeline.py::test_another_python_is_told_what_to_do",
-    "MNIST_MIRROR=/path/to/mnist make repro": "tests/test_pipeline.py::"
-    "test_the_first_run_runs_every_stage_and_the_second_none",
-    "dvc artifacts get": RELEASES,
-    "dvc exp apply": EXPERIMENTS,
-    "dvc exp branch": EXPERIMENTS,
-    "dvc exp diff": EXPERIMENTS,
-    "dvc exp run": EXPERIMENTS,
-    "dvc queue": EXPERIMENTS,
-    "while dvc queue": EXPERIMENTS,
-    "git restore": EXPERIMENTS,
-    "dvc metrics diff": "tests/test_pipeline.py::test_two_commits_can_be_compared",
-    "dvc params diff": "tests/test_pipeline.py::test_two_commits_can_be_compared",
-    "dvc push": "tests/faults/test_remotes.py::test_a_clone_has_all_of_it_and_takes_nothing_rotten",
-    "dvc remote": "tests/test_commands.py::test_the_remotes_of_the_readme_can_be_set_up",
-    "git push": RELEASES,
-    "git tag": RELEASES,
-    "make demo": "tests/test_demo.py",
-    "make run": "tests/test_run.py",
-    "make verify": "tests/faults/test_rot.py::test_every_flipped_bit_is_named",
-    "python -m stages.predict": "tests/test_predict.py",
-    "python -m study.compare": "tests/test_readme.py::test_the_comparison_is_what_the_command_says",
-    "ray start": CLUSTER,
-    "RAY_ADDRESS=127.0.0.1:6380 make study": CLUSTER,
-    "export RAY_AUTH_MODE=token": CLUSTER,
-}
+WALK = """\
+make run
+make plots
+MNIST_MIRROR=/path/to/mnist make repro
+make repro
+. .venv/bin/activate
+python -m stages.predict photo.jpg scans/
+python -m stages.train --help
+python -m stages.download
+dvc repro
+dvc status
+dvc status dvc.yaml
+dvc params diff HEAD~1
+dvc metrics diff
+dvc metrics diff HEAD~1
+dvc metrics diff $(git log -1 --skip=1 --format=%h -- metrics/evaluate.json)
+git log -- metrics/evaluate.json
+dvc plots show
+dvc plots diff HEAD~1
+.ci/report HEAD~1
+cp recipes/described.yaml params.yaml && make repro
+git checkout . && dvc checkout
+dvc remote add --default origin /mnt/shared/mnist
+dvc remote modify origin verify true
+dvc push
+dvc pull
+make verify
+make verify REMOVE=1
+"""
 NOT_RUN = {
     "make test": "it is what runs this",
+    "make verify-faults": "it is tests/faults, which `make test` runs too, many times over",
+    "make demo": "it needs the real network; .ci/run runs it, through tests/test_demo.py",
     "make study": "hours; its parts are tested on drawn digits, tests/study/test_seeds.py",
+    "RAY_ADDRESS=127.0.0.1:6380 make study": "the same",
+    "export RAY_AUTH_MODE=token "
+    "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "
+    "tests/study/test_seeds.py has a token of its own",
     "ray stop": "it would end every Ray of the machine, also those of other tests",
-    "dvc exp show": "its output is of the real recipe; test_experiments.py reads it as JSON",
+    "dvc repro -P": "hours, as the README says of it",
+    "dvc queue start -j 2": "the README advises against it",
+    "python -O": "an option; tests/faults/test_hostile_files.py runs programs with it",
 }
+TESTS = re.sub(r"\(\s+", "(", "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py")))
+SECTIONS = re.findall(r"readme\.commands\(\"(.*?)\"\)", TESTS)
 
 
-def commands() -> list[str]:
-    """The commands of all blocks: lines of `sh` blocks, and of others what follows a `$`."""
-    text = (ROOT / "README.md").read_text()
-    found: list[str] = []
-    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        lines = block.splitlines()
-        found += lines if kind == "sh" else [line[2:] for line in lines if line[:2] == "$ "]
-    return [re.sub(r" +# .*", "", line) for line in found]
+def is_run(command: str) -> bool:
+    """Whether a test says that it runs this."""
+    lines = "".join([WALK, *map(readme.commands, SECTIONS)]).splitlines()
+    return (
+        command in lines
+        or command.startswith("dvc remote ")
+        or f'readme.command("{command}"' in TESTS
+    )
 
 
-@pytest.mark.parametrize("command", sorted(set(commands())))
-def test_a_command_of_the_readme_is_tested_or_excused(command: str) -> None:
-    known = [name for name in {**TESTED, **NOT_RUN} if command.startswith(name)]
-    assert known, f"{command!r}: no test runs it; add it to TESTED or say in NOT_RUN why"
+@pytest.mark.parametrize("command", sorted(set(readme.every())))
+def test_a_command_of_the_readme_is_run_or_excused(command: str) -> None:
+    assert is_run(command) or command in NOT_RUN, f"{command!r}: run it, or say in NOT_RUN why not"
 
 
-@pytest.mark.parametrize("name", sorted({**TESTED, **NOT_RUN}))
-def test_what_is_listed_is_in_the_readme(name: str) -> None:
-    assert any(command.startswith(name) for command in commands()), name
-    file, _, test = TESTED.get(name, "tests/test_commands.py").partition("::")
-    assert not test or f"def {test}(" in (ROOT / file).read_text(), test
+@pytest.mark.parametrize("command", NOT_RUN)
+def test_what_is_excused_is_in_the_readme_and_not_run(command: str) -> None:
+    assert command in readme.every()
+    assert not is_run(command)
+
+
+def link_environment(project: Project) -> None:
+    """Give it what the tests run in as .venv, in which make finds nothing to install."""
+    environment = project.path / ".venv"
+    environment.mkdir()
+    for path in Path(sys.prefix).iterdir():
+        if path.name != "installed":
+            (environment / path.name).symlink_to(path)
+    (environment / "installed").touch()
+
+
+def test_the_commands_of_the_walk_run(project: Project, tmp_path: Path) -> None:
+    link_environment(project)
+    (project.path / "scans").mkdir()
+    for name in ("photo.jpg", "scans/seven.png"):
+        picture(7).save(project.path / name)
+    code = "\n".join(map(readme.command, WALK.splitlines()))
+    code = code.replace("/path/to/mnist", str(project.mirror))
+    code = code.replace("/mnt/shared/mnist", str(tmp_path / "remote"))
+    # nothing is activated: there is no dvc yet
+    paths = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(path for path in paths if not Path(path, "dvc").exists())
+
+    said = readme.run(project, f"PATH='{path}'\n{code}", tmp_path / "log", timeout=1800)
+
+    assert "Traceback" not in said
+    assert "installing requirements.txt" not in said
+    assert said.count("Running stage 'train'") == 1, "with the described recipe"
+    assert project.git("status", "--porcelain", "-uno") == " M .dvc/config\n"
 
 
 def test_the_remotes_of_the_readme_can_be_set_up(project: Project, tmp_path: Path) -> None:
-    lines = readme.commands("Share data and models").splitlines()
-    remotes = [line for line in lines if line.startswith("dvc remote")]
+    remotes = [line for line in readme.every() if line.startswith("dvc remote ")]
     assert sum("remote add" in line for line in remotes) == 4
     for number, line in enumerate(remotes):
         if "remote add" in line:

@@ -1,5 +1,6 @@
 """The README's walk through experiments, run as it stands there."""
 
+import csv
 import json
 import os
 import re
@@ -53,6 +54,17 @@ def test_the_readmes_commands_run_compare_and_keep_experiments(
     assert queue.git("rev-parse", "HEAD") == before, "the commit is left alone"
     assert queue.git("status", "--porcelain") == "", "and so is the folder, after git restore"
 
+    command = readme.command(
+        "dvc exp show --md --drop '.*' --keep 'Exp|validation_acc|model.dropout|train.max'"
+    )
+    said = readme.run(queue, command, tmp_path / "shown", timeout=240)
+    assert head_of_table(said) == head_of_table(readme.README.partition(f"$ {command}\n")[2])
+
+
+def head_of_table(text: str) -> list[str]:
+    """The names of the columns of the first Markdown table."""
+    return re.findall(r"[^| ]+", re.search(r"^\| .*$", text, re.MULTILINE)[0])
+
 
 def test_curves_can_be_drawn_while_training_runs(project: Project) -> None:
     """What an editor shows live: dvc reads the table between two epochs."""
@@ -81,4 +93,10 @@ def test_curves_can_be_drawn_while_training_runs(project: Project) -> None:
         os.killpg(training.pid, signal.SIGKILL)
         training.wait()
     page = (project.path / "dvc_plots/index.html").read_text()
-    assert page.count('"text": "Learning curves"') == 1
+    specs = map(json.loads, re.findall(r"var spec = (.*);$", page, re.MULTILINE))
+    (spec,) = (spec for spec in specs if spec["title"]["text"] == "Learning curves")
+    rows = [row for row in spec["data"]["values"] if row["rev"] == "workspace"]
+    with curves.open() as file:
+        written = [*csv.DictReader(file)]
+    assert rows, "what the training that runs has written so far"
+    assert [{key: row[key] for key in written[0]} for row in rows] == written[: len(rows)]

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from page.results import alone
 from page.write import LIBRARY, vega
 from stages.lib.confusion import wilson_interval
+from tests import readme
 from tests.browser import CHROMIUM, chromium
 from tests.project import ROOT, Project, make_project
 from tests.test_repository import committed
@@ -105,6 +106,20 @@ def test_dvc_plots_show_needs_no_network_either(
     assert found["loaded"]
 
 
+@needs_browser
+def test_the_page_of_a_report_needs_nothing_beside_its_folder(
+    results: Project, browser: Browser, tmp_path: Path
+) -> None:
+    project = results.copy_to(tmp_path / "project")
+    project.run(".ci/report")
+    folder = shutil.move(project.path / "dvc_plots", tmp_path / "downloaded")
+    wrong, found = look(browser, folder / "index.html", 1280, "light")
+    assert wrong == []
+    assert len(found["marks"]) == 3
+    assert all(marks >= 10 for marks in found["marks"]), found["marks"]
+    assert found["loaded"]
+
+
 def test_the_page_says_what_changed(results: Project) -> None:
     page = results.read("dvc_plots/index.html").decode()
     before = results.git("log", "-1", "--skip=1", "--format=%h").strip()
@@ -123,7 +138,11 @@ def test_without_an_earlier_result_the_page_says_so(results: Project, tmp_path: 
     shallow = Project(tmp_path / "shallow", results.mirror)
     results.git("clone", "-q", "--depth=1", results.path.as_uri(), str(shallow.path))
     shallow.run("python", "-m", "page.write")
-    assert "git fetch --unshallow" in shallow.read("dvc_plots/index.html").decode()
+    said = "<code>git fetch --unshallow</code>"
+    assert said in shallow.read("dvc_plots/index.html").decode()
+    shallow.run(*readme.command("git fetch --unshallow").split())
+    shallow.run("python", "-m", "page.write")
+    assert said not in shallow.read("dvc_plots/index.html").decode()
 
 
 def test_missing_results_are_named(results: Project, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from stages.lib import files, model, onnx_file, parameters
 from stages.lib.layers import ceilings, layers_of
 from stages.lib.model import DigitNet
-from tests import digits
+from tests import digits, readme
 from tests.project import ROOT
 from tests.test_repository import committed
 
@@ -70,9 +70,10 @@ def test_the_means_are_those_of_the_study() -> None:
 
 
 def test_the_comparison_is_what_the_command_says() -> None:
-    command = [sys.executable, "-m", "study.compare", "described", "tuned"]
+    shown = readme.command("python -m study.compare described tuned")
+    command = [sys.executable, *shown.split()[1:]]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert f"$ python -m study.compare described tuned\n{said}```" in README
+    assert f"$ {shown}\n{said}```" in README
 
 
 def test_every_make_target_exists_and_is_explained() -> None:
@@ -126,10 +127,10 @@ def test_the_python_of_the_readme_runs_and_the_sizes_are_those_of_the_files(
 
     monkeypatch.chdir(tmp_path)
     files.write(Path("models/model.onnx"), floats)
-    names = {"images": drawn.images.numpy()}
+    names = {}
     exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], names)
-    assert names["logits"].shape == names["probabilities"].shape == (20, 10)
-    expected = model.predict(network, drawn.images, drawn.normalisation)
+    assert names["logits"].shape == names["probabilities"].shape == (1, 10)
+    expected = model.predict(network, torch.from_numpy(names["images"]), drawn.normalisation)
     assert np.allclose(names["logits"], expected, atol=1e-4)
 
 

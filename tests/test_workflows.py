@@ -1,5 +1,6 @@
 """What runs on GitHub can be read but not written to, and not be steered from outside."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from tests.project import ROOT
+from tests.test_repository import committed
 
 WORKFLOWS = {path.name: path.read_text() for path in (ROOT / ".github/workflows").glob("*.y*ml")}
 WRITES = "comment.yml"  # posts what report.yml found; tests/test_report.py looks closer
@@ -95,3 +97,10 @@ def test_the_tests_run_on_the_oldest_python_and_a_recent_one() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert f'requires-python = ">={matrix["python"][0]}"' in project
     assert "make setup lint test" in WORKFLOWS["test.yml"]
+
+
+def test_the_pipeline_is_reproduced_with_the_python_that_is_committed() -> None:
+    steps = yaml.safe_load(WORKFLOWS["test.yml"])["jobs"]["reproduce"]["steps"]
+    python = json.loads(committed("metrics/environment.json"))["python"]
+    assert {"python-version": python} in [step.get("with") for step in steps]
+    assert {"run": ".ci/run"} in steps

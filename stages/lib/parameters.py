@@ -140,7 +140,7 @@ class Train(Section):
 class Parameters(Section):
     """The whole of params.yaml."""
 
-    if_missing = "restore it from recipes/described.yaml"
+    if_missing = "restore it from recipes/tuned.yaml"
     download: Download
     preprocess: Preprocess
     model: Model

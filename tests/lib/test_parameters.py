@@ -72,7 +72,7 @@ def test_numbers_are_read_as_dvc_reads_them(path: Path) -> None:
         ("train", "weight_decay", None, "train.weight_decay is None: .*number"),
         ("train", "device", "tpu", "train.device is 'tpu': should be 'cpu', 'cuda' or 'auto'"),
         ("train", "epoch", 3, "train.epoch: unknown key; did you mean 'epochs'"),
-        ("train", "epochs", REMOVED, "train.epochs: missing"),
+        ("train", "epochs", REMOVED, "train.epochs: missing; restore it from recipes/tuned.yaml"),
     ],
 )
 def test_a_bad_value_is_named(path: Path, section: str, key: str, value: Any, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import yaml
 
 from stages.lib.alone import claimed
 from study.seeds import COLUMNS
+from tests import readme
 from tests.project import Project, change_parameters, make_project
 
 TABLE = "metrics/study/seeds/tiny.csv"
@@ -223,13 +225,20 @@ def cluster(project: Project) -> Iterator[tuple["subprocess.Popen[bytes]", dict[
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = RAY | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-    options = ["--node-ip-address=127.0.0.1", "--num-cpus=1", "--block", "--disable-usage-stats"]
+    starts = [
+        readme.command("ray start --head --node-ip-address=127.0.0.1 --port=6380 --num-cpus=1"),
+        readme.command(
+            "ray start --address=127.0.0.1:6380 --node-ip-address=127.0.0.1 --num-cpus=1"
+        ),
+    ]
     ray = Path(sys.executable).with_name("ray")
     nodes: list[subprocess.Popen[bytes]] = []
     try:
-        for place in (["--head", f"--port={port}"], [f"--address=127.0.0.1:{port}"]):
-            command = [ray, "start", *place, *options]
-            nodes.append(subprocess.Popen(command, env=project.environment() | environment))
+        for line in starts:
+            command = shlex.split(line.replace("6380", str(port)))
+            command += ["--block", "--disable-usage-stats"]
+            settings = project.environment() | environment
+            nodes.append(subprocess.Popen(command, executable=ray, env=settings))
             wait_until(lambda: listens(port))
         yield nodes[1], environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     finally:
