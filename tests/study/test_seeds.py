@@ -181,14 +181,6 @@ def test_fewer_seeds_leave_the_rows_of_the_others(copy: Project) -> None:
     assert pd.read_json(copy.path / "metrics/study/tiny.json", typ="series")["n"] == 2
 
 
-def test_a_cluster_that_is_not_there_is_named(copy: Project) -> None:
-    (copy.path / TABLE).unlink()
-    address = {"RAY_ADDRESS": "127.0.0.1:9"}
-    said = copy.run(sys.executable, "-m", "study.run", "tiny", fails=True, **RAY, **address)
-    assert "127.0.0.1:9" in said
-    assert "Traceback" not in said
-
-
 def test_dvc_runs_the_study(copy: Project) -> None:
     graph = copy.path / "study/dvc.yaml"
     graph.write_text(re.sub(r"foreach: .*", "foreach: [tiny]", graph.read_text()))
