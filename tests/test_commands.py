@@ -54,7 +54,7 @@ NOT_RUN = {
     "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "
     "tests/study/test_seeds.py has a token of its own",
     "ray stop": "it would end every Ray of the machine, also those of other tests",
-    "dvc repro -P": "hours, as the README says of it",
+    "dvc repro -P": "it runs the study: hours",
     "dvc queue start -j 2": "the README advises against it",
     "python -O": "an option; tests/faults/test_hostile_files.py runs programs with it",
 }
