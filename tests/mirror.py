@@ -76,9 +76,8 @@ def silent(handler: BaseHTTPRequestHandler, _: bytes) -> None:
 def trickle(handler: BaseHTTPRequestHandler, content: bytes) -> None:
     send(handler, b"", len(content))
     places = iter(range(len(content)))
-    until_given_up(
-        lambda: handler.wfile.write(content[(at := next(places)) : at + 1]), 0.2
-    )  # seconds: no file is there in time
+    period = 0.2  # seconds; slow enough that no file is there in time
+    until_given_up(lambda: handler.wfile.write(content[(at := next(places)) : at + 1]), period)
 
 
 def trickle_headers(handler: BaseHTTPRequestHandler, _: bytes) -> None:
