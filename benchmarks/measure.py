@@ -117,4 +117,5 @@ def machine() -> str:
 def sections(text: str) -> dict[str, str]:
     """The parts of the file by the number in their heading; what stands before is ''."""
     parts = re.split(r"^(?=## \d)", text, flags=re.MULTILINE)
-    return {part[3:].partition(".")[0] if part[:3] == "## " else "": part for part in parts}
+    numbered = ((part[3:].partition(".")[0] if part[:3] == "## " else "", part) for part in parts)
+    return {number: part for number, part in numbered if part}
