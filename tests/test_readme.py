@@ -23,6 +23,12 @@ from tests.test_repository import committed
 README = (ROOT / "README.md").read_text()
 
 
+def test_it_begins_with_its_title_and_has_each_section_once() -> None:
+    assert README.startswith("# MNIST on DVC, reproducible to the bit\n\n")
+    titles = re.findall(r"^#+ .*$", re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S), re.M)
+    assert len(set(titles)) == len(titles) > 10
+
+
 def test_the_result_is_that_of_the_metrics() -> None:
     metrics = json.loads(committed("metrics/evaluate.json"))
     low, high = (100 * metrics[f"accuracy_{end}"] for end in ("low", "high"))
