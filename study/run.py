@@ -15,10 +15,10 @@ from scipy import stats
 
 from stages import preprocess
 from stages.lib import files, model, parameters
-from stages.lib.errors import exit_with
+from stages.lib.alone import run_stage
 from stages.lib.parameters import Parameters
 from study import plan
-from study.seeds import ROOT, study
+from study.seeds import CLAIM, ROOT, study
 
 
 def summary(rows: pd.DataFrame, recipe: Parameters, images: int) -> dict[str, object]:
@@ -40,10 +40,13 @@ def summary(rows: pd.DataFrame, recipe: Parameters, images: int) -> dict[str, ob
     }
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", help="a file of recipes/, without .yaml")
-    name = parser.parse_args().recipe
+    return parser.parse_args()
+
+
+def main(name: str) -> None:
     os.chdir(ROOT)
     seeds = range(plan.read().seeds)
     recipe = parameters.read(Path(f"recipes/{name}.yaml"))
@@ -59,4 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    chosen = arguments()
+    run_stage(lambda: main(chosen.recipe), CLAIM)

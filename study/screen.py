@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 
 from stages import preprocess
-from stages.lib.errors import exit_with
+from stages.lib.alone import run_stage
 from stages.lib.parameters import Preprocess
 from study import plan
-from study.seeds import ROOT, study
+from study.seeds import CLAIM, ROOT, study
 
 TABLE = Path("metrics/study/screen.csv")
 
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_stage(main, CLAIM)

@@ -11,7 +11,6 @@ from ray.exceptions import RayError, RayTaskError
 from tqdm import tqdm
 
 from stages.lib import files
-from stages.lib.alone import claimed, stop_with_dvc
 from stages.lib.errors import UserError
 from stages.lib.parameters import Parameters
 from stages.lib.splits import Split
@@ -28,7 +27,6 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-@claimed(CLAIM)
 def study(
     recipes: Mapping[str, Parameters],
     seeds: Sequence[int],
@@ -40,6 +38,7 @@ def study(
 
     A row counts only if its identity is that of its recipe, the data and this code; others are
     dropped. The table is written whole after every seed; seeds that are not asked for stay in it.
+    There is one writer at a time: programs run with CLAIM.
 
     Args:
         recipes: by name; `train.seed` is replaced by the seeds.
@@ -49,10 +48,9 @@ def study(
         table: a CSV file with COLUMNS; made if there is none.
 
     Raises:
-        UserError: the table has other columns, a recipe leaves its device open, another study is
-            at work in this folder, or as `in_parallel`.
+        UserError: the table has other columns, a recipe leaves its device open, or as
+            `in_parallel`.
     """
-    stop_with_dvc()
     keys = {name: identity(recipe, training, scored) for name, recipe in recipes.items()}
     rows = read_rows(table)
     rows = rows.loc[rows["identity"] == [keys.get(name) for name in rows["recipe"]]]

@@ -154,6 +154,10 @@ def test_a_cluster_that_loses_a_node_gives_the_same_rows(copy: Project) -> None:
     (copy.path / TABLE).unlink()
     (copy.path / ".env").write_text("SECRET=1")
     with cluster(copy) as (second, environment):
+        command = [sys.executable, "-m", "study.run", "tiny"]
+        said = copy.run(*command, fails=True, **RAY, RAY_ADDRESS=environment["RAY_ADDRESS"])
+        last = said.splitlines()[-1]
+        assert last.startswith("error: Failed to connect to Ray cluster"), "it has no token"
         running = start(copy, environment)
         wait_until(lambda: busy(second))
         sent = list(Path(RAY["RAY_TMPDIR"]).glob("ray/*/runtime_resources/working_dir_files/*/*"))
