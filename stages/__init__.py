@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from stages.lib.errors import is_interrupt
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -56,7 +58,7 @@ def end_on_error(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """A sys.excepthook: Ctrl-C during the imports ends as lib/errors.py ends it later."""
-    if not issubclass(kind, KeyboardInterrupt):
+    if not is_interrupt(error):
         return sys.__excepthook__(kind, error, traceback)
     print("interrupted", file=sys.stderr)
     sys.exit(130)

@@ -14,6 +14,13 @@ def one_line(text: str, width: int = 200) -> str:
     return shown + "..." * (len(text) > width)
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what it is about; compiled code may make it the cause of an error."""
+    while isinstance(error, SystemError):
+        error = error.__cause__
+    return isinstance(error, KeyboardInterrupt)
+
+
 def exit_with(main: Callable[[], None]) -> None:
     """Run `main`; end the process with a message instead of a traceback where a user can act.
 
@@ -24,6 +31,8 @@ def exit_with(main: Callable[[], None]) -> None:
         main()
     except (UserError, OSError) as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
         print("interrupted", file=sys.stderr)
         sys.exit(130)
