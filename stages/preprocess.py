@@ -62,11 +62,14 @@ def split_indices(labels: torch.Tensor, chosen: Preprocess) -> tuple[torch.Tenso
 
 
 def normalisation_of(images: torch.Tensor) -> Normalisation:
-    """Mean and standard deviation of all pixels on a scale of 0 to 1, from exact integer sums."""
+    """Mean and standard deviation of all pixels, on a scale of 0 to 1."""
     counts = torch.bincount(images.flatten(), minlength=256).tolist()
     pixels = sum(counts)
     mean = sum(value * count for value, count in enumerate(counts)) / pixels
-    variance = sum(count * (value - mean) ** 2 for value, count in enumerate(counts)) / pixels
+    squares = 0.0
+    for value, count in enumerate(counts):  # not sum(): since Python 3.12 it rounds floats otherwise
+        squares += count * (value - mean) ** 2
+    variance = squares / pixels
     if variance == 0:
         raise UserError(f"{RAW}: every training pixel is {mean:.0f}; these are not digits")
     return Normalisation(mean=mean / 255, std=variance**0.5 / 255)

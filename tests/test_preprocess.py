@@ -1,6 +1,9 @@
 """Properties of the splits."""
 
+import builtins
+import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from stages.download import encode_idx
 from stages.lib import splits
 from stages.lib.errors import UserError
 from stages.lib.parameters import Preprocess
+from stages.lib.splits import Normalisation
 from tests import digits
 from tests.project import ROOT, SMALL, change_parameters
 
@@ -88,6 +92,21 @@ def test_normalisation_is_that_of_all_pixels() -> None:
     assert found.std == pytest.approx(scaled.std(correction=0).item(), rel=1e-12)
     with pytest.raises(UserError, match="every training pixel is 7"):
         preprocess.normalisation_of(torch.full((2, 28, 28), 7, dtype=torch.uint8))
+
+
+def test_normalisation_is_the_same_on_every_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since Python 3.12, sum() compensates for rounding; here it does so on any Python."""
+    levels = torch.arange(256)
+    images = levels.to(torch.uint8).repeat_interleave((3 * levels**2 + 7 * levels) % 101 + 1)
+    before = preprocess.normalisation_of(images)
+    assert before == Normalisation(mean=0.5067983881092013, std=0.291792990918066)
+    monkeypatch.setattr(builtins, "sum", compensated_sum)
+    assert preprocess.normalisation_of(images) == before
+
+
+def compensated_sum(numbers: Iterable[float]) -> float:
+    found = math.fsum(kept := list(numbers))
+    return int(found) if all(isinstance(number, int) for number in kept) else found
 
 
 def test_the_stage_keeps_every_pixel(raw: Path) -> None:
