@@ -96,8 +96,9 @@ def test_digits_on_large_canvases_are_read(
 
 
 def test_it_runs_without_torch_and_reads_stdin(place: Path) -> None:
-    packages = place / "packages"  # all but torch's
+    packages, home = place / "packages", place / "home"  # all packages but torch's
     packages.mkdir()
+    home.mkdir()
     for path in Path(torch.__file__).parent.parent.iterdir():
         if not path.name.startswith("torch"):
             (packages / path.name).symlink_to(path)
@@ -105,7 +106,7 @@ def test_it_runs_without_torch_and_reads_stdin(place: Path) -> None:
     def run(module: str, *given: str, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-S", "-m", module, *given],
-            env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages}"},
+            env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages}", "HOME": str(home)},
             input=content,
             capture_output=True,
             timeout=240,
@@ -119,6 +120,7 @@ def test_it_runs_without_torch_and_reads_stdin(place: Path) -> None:
     header, row = done.stdout.decode().splitlines()
     assert header.split() == ["image", "digit", "probability", "runner-up", "probability"]
     assert row.split()[:2] == ["-", "7"]
+    assert not list(home.rglob("*")), "ONNX Runtime's telemetry keeps its files there"
 
 
 def test_a_folder_is_read_in_order(

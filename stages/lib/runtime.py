@@ -1,10 +1,13 @@
 """Digits read by an ONNX file; needs onnxruntime and no torch."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, which would begin to report home
 import onnxruntime
 
 from stages.lib.errors import UserError
