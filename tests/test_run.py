@@ -1,6 +1,7 @@
 """`make run` and what it says."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -13,6 +14,7 @@ MAKE = ["make", "-o", ".venv/installed", f"PYTHON={sys.executable}"]  # and make
 
 def test_without_a_network_it_runs_the_sample_and_says_so(project: Project) -> None:
     project.change("train", epochs=1)
+    shutil.rmtree(project.path / ".dvc/cache")
     before = (project.path / "params.yaml").read_text()
     (project.path / "data/raw/train-images-idx3-ubyte.gz").unlink()
     output = project.run(sys.executable, "run.py", MNIST_MIRROR="")
@@ -38,6 +40,20 @@ def test_without_a_network_it_runs_the_sample_and_says_so(project: Project) -> N
     assert lock["params"]["params.yaml"]["download"] == {"source": "sample", "files": None}
 
 
+@pytest.mark.parametrize("place", ["cache", "remote"])
+def test_what_dvc_has_is_used_without_a_network(project: Project, place: str) -> None:
+    before = {path: project.read(path) for path in ("params.yaml", "dvc.lock")}
+    shutil.rmtree(project.path / "data")
+    project.git("checkout", "data")
+    if place == "remote":
+        project.name_remote("away", {"url": "../../away"})
+        shutil.move(project.path / ".dvc/cache", project.path.parent / "away")
+    output = project.run(sys.executable, "run.py", MNIST_MIRROR="")
+    assert output.splitlines()[-1].startswith("mnist: ")
+    assert "sample" not in output
+    assert before == {path: project.read(path) for path in before}
+
+
 def test_with_a_mirror_it_reproduces_what_is_asked_for(project: Project) -> None:
     before = project.read("params.yaml")
     output = project.run(sys.executable, "run.py")
@@ -47,6 +63,7 @@ def test_with_a_mirror_it_reproduces_what_is_asked_for(project: Project) -> None
 
 
 def test_a_mirror_that_fails_is_not_replaced_by_the_sample(project: Project) -> None:
+    shutil.rmtree(project.path / ".dvc/cache")
     (project.path / "data/raw/train-images-idx3-ubyte.gz").unlink()
     before = project.read("params.yaml")
     output = project.run(sys.executable, "run.py", MNIST_MIRROR="/nowhere", fails=True)
