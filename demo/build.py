@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stages.lib import files, runtime, splits
-from stages.lib.errors import UserError, exit_with
+from demo import PAGE, SITE
+from digits.core import files, split
+from digits.core.errors import UserError, exit_with
+from digits.export import onnx_session
+from stages import paths
 
-PAGE = Path(__file__).parent
-MODEL = Path("models/model.onnx")
-TEST = Path("data/prepared/test.safetensors")
-SITE = PAGE / "site"
 RUNTIME = PAGE / "node_modules/onnxruntime-web/dist"
 
 PARTS = ("*.html", "*.css", "*.js", "*.svg")
@@ -101,11 +100,11 @@ def build(network: Path, test: Path, site: Path) -> None:
     Raises:
         UserError: one of the two files is missing or damaged, or ONNX Runtime Web cannot be had.
     """
-    read = runtime.load(network)
-    split = splits.load(test)
+    model = onnx_session.load(network)
+    shown = split.load(test)
     install()
-    images, labels = split.images.numpy(), split.labels.numpy()
-    offered = examples(images, labels, read(images)[1])
+    images, labels = shown.images.numpy(), shown.labels.numpy()
+    offered = examples(images, labels, model.classify(images)[1])
 
     shutil.rmtree(site, ignore_errors=True)
     parts = [path for pattern in PARTS for path in PAGE.glob(pattern)]
@@ -116,7 +115,7 @@ def build(network: Path, test: Path, site: Path) -> None:
 
 
 def main() -> None:
-    build(MODEL, TEST, SITE)
+    build(paths.ONNX, paths.TEST, SITE)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ export class Drawing {
     if (this.canUndo) this.#steps.pop();
   }
 
-  /** Paint the pad anew. */
+  /** Repaint the pad. */
   paint(context) {
     context.clearRect(0, 0, SIDE, SIDE);
     if (this.example) {

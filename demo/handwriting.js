@@ -1,6 +1,6 @@
 /**
- * A drawing brought to the form that MNIST's digits have: stages/lib/handwriting.py once more,
- * step by step and with its rounding, so that both give the same bytes (tests/test_demo.py).
+ * A drawing brought to the form of MNIST: digits/export/mnist_form.py again, in JavaScript,
+ * step by step and with its rounding, so that both give the same bytes (tests/browser/test_demo.py).
  */
 
 export const SIZE = 28;

@@ -14,7 +14,7 @@ const invitation = sentence.textContent;
 
 let network = null;
 let failed = false;
-let settled = true; // no stroke is under way, so the sentence may be said
+let settled = true; // no stroke is under way, so the sentence may be announced
 let outdated = false; // the pad has changed since the network last looked
 let reading = false;
 

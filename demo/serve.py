@@ -6,8 +6,8 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from demo.build import SITE
-from stages.lib.errors import UserError, exit_with
+from demo import SITE
+from digits.core.errors import UserError, exit_with
 
 PORT = 8000
 
@@ -48,10 +48,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.serve", description=__doc__)
     parser.add_argument("--site", type=Path, default=SITE, help="the folder to serve (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="0: any (%(default)s)")
-    chosen = parser.parse_args()
-    if not (chosen.site / "index.html").is_file():
-        raise UserError(f"{chosen.site}: no page in this folder; `make demo` makes it")
-    with server(chosen.site, chosen.port) as running:
+    options = parser.parse_args()
+    if not (options.site / "index.html").is_file():
+        raise UserError(f"{options.site}: no page in this folder; `make demo` makes it")
+    with server(options.site, options.port) as running:
         address = f"http://127.0.0.1:{running.server_address[1]}/"
         try:
             print(f"draw a digit at {address} (Ctrl-C ends this)", flush=True)

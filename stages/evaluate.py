@@ -1,38 +1,33 @@
 """Score the trained network on the test split, all of it, once.
 
 Reads models/model.safetensors, data/prepared/test.safetensors and, of params.yaml,
-`download.source`, `model.parameter_budget` and `augment`. Writes
-metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, worst_errors.png and
-augmentation.png.
+`download.source`, `model.parameter_budget` and `augment`. Writes metrics/evaluate.json and, in
+plots/, confusion.csv, digits.csv, worst_errors.png and augmentation.png.
 """
 
 import math
 import sys
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from stages.lib import files, model, parameters, pictures, splits
-from stages.lib.alone import run_stage
-from stages.lib.augment import augment
-from stages.lib.confusion import confusion, per_digit, wilson_interval
-from stages.lib.errors import UserError
-from stages.lib.parameters import Augment
-from stages.lib.scores import score
-from stages.lib.splits import Split
-
-PARAMETERS = Path("params.yaml")
-MODEL = Path("models/model.safetensors")
-TEST = Path("data/prepared/test.safetensors")
-METRICS = Path("metrics/evaluate.json")
-PLOTS = Path("plots")
+from digits.core import config, files, split
+from digits.core.config import Augmentation
+from digits.core.entry_point import run_stage
+from digits.core.errors import UserError
+from digits.core.split import Split
+from digits.network import model_file
+from digits.reporting import pictures
+from digits.reporting.tables import confusion, per_digit, wilson_interval
+from digits.training.augment import augment
+from digits.training.metrics import measure
+from stages import paths
 
 ERRORS_SHOWN = 40
-MOVES_SHOWN = 9
+VERSIONS_SHOWN = 9  # augmented, of each digit
 
 
-def picture_errors(test: Split, logits: torch.Tensor) -> bytes:
+def draw_errors(test: Split, logits: torch.Tensor) -> bytes:
     """The misread digits of highest loss, as PNG."""
     losses = F.cross_entropy(logits, test.labels.long(), reduction="none")
     predicted = logits.argmax(1)
@@ -46,62 +41,57 @@ def picture_errors(test: Split, logits: torch.Tensor) -> bytes:
     )
 
 
-def picture_augmentation(test: Split, moves: Augment) -> bytes:
+def draw_augmentation(test: Split, augmentation: Augmentation) -> bytes:
     """The first example of each digit beside its augmented versions, as PNG."""
     first = torch.stack([(test.labels == digit).nonzero()[0, 0] for digit in test.labels.unique()])
     originals = test.images[first]
-    repeated = originals.unsqueeze(1).float().repeat_interleave(MOVES_SHOWN, 0)
-    moved = augment(repeated, moves, torch.Generator().manual_seed(0))
-    strengths = {
-        "rotation": f"{moves.rotation:g}°",
-        "translation": f"{100 * moves.translation:g} %",
-        "scale": f"{100 * moves.scale:g} %",
-        "shear": f"{moves.shear:g}°",
-    }
-    said = [f"{name} ±{value}" for name, value in strengths.items() if getattr(moves, name)]
-    title = ", ".join(said).capitalize() or "No augmentation"
-    rows = moved.view(len(first), MOVES_SHOWN, *originals.shape[1:])
+    repeated = originals.unsqueeze(1).float().repeat_interleave(VERSIONS_SHOWN, 0)
+    augmented = augment(repeated, augmentation, torch.Generator().manual_seed(0))
+    rows = augmented.view(len(first), VERSIONS_SHOWN, *originals.shape[1:])
+    title = str(augmentation).capitalize() or "No augmentation"
     return pictures.augmented(originals, rows, title)
 
 
 def main() -> None:
-    chosen = parameters.read(PARAMETERS)
+    parameters = config.read(paths.PARAMETERS)
     torch.set_num_threads(1)  # more would change bits
 
-    network, normalisation = model.load(MODEL)
-    test = splits.load(TEST)
+    network, normalisation = model_file.load(paths.MODEL)
+    test = split.load(paths.TEST)
     if not len(test):
-        raise UserError(f"{TEST}: holds no images, so there is nothing to evaluate")
+        raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
 
-    logits = model.predict(network, test.images, normalisation)
+    logits = model_file.classify(network, test.images, normalisation)
+    metrics = measure(logits, test.labels)
     table = confusion(logits.argmax(1), test.labels)
     digits = per_digit(table)
     examples, errors = len(test), int((logits.argmax(1) != test.labels).sum())
     low, high = wilson_interval(examples - errors, examples)
-    scores = score(logits, test.labels)
-    if not math.isfinite(scores["loss"]):
-        raise UserError(f"{MODEL}: its loss on {TEST} is {scores['loss']}; `dvc repro` remakes it")
+    if not math.isfinite(metrics["loss"]):
+        raise UserError(
+            f"{paths.MODEL}: its loss on {paths.TEST} is {metrics['loss']}; run `dvc repro` again"
+        )
 
-    files.write(PLOTS / "confusion.csv", table.to_csv(index=False).encode())
-    files.write(PLOTS / "digits.csv", digits.to_csv(index=False).encode())
-    files.write(PLOTS / "worst_errors.png", picture_errors(test, logits))
-    files.write(PLOTS / "augmentation.png", picture_augmentation(test, chosen.augment))
-    metrics = {
-        "dataset": chosen.download.source,
+    files.write(paths.CONFUSION, table.to_csv(index=False).encode())
+    files.write(paths.DIGITS, digits.to_csv(index=False).encode())
+    files.write(paths.WORST_ERRORS, draw_errors(test, logits))
+    files.write(paths.AUGMENTATION, draw_augmentation(test, parameters.augment))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    content = {
+        "dataset": parameters.download.source,
         "examples": examples,
         "errors": errors,
-        **scores,
+        **metrics,
         "accuracy_low": low,
         "accuracy_high": high,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "parameter_budget": chosen.model.parameter_budget,
+        "parameters": count,
+        "parameter_budget": parameters.model.parameter_budget,
         "recall": dict(zip(digits["digit"].astype(str), digits["recall"].tolist(), strict=True)),
     }
-    files.write_json(METRICS, metrics)
+    files.write_json(paths.TEST_METRICS, content)
     print(
-        f"evaluate: {100 * scores['accuracy']:.2f} % of {examples:,} test images right "
-        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
-        f"{metrics['parameters']:,} parameters",
+        f"evaluate: {100 * metrics['accuracy']:.2f} % of {examples:,} test images right "
+        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), {count:,} parameters",
         file=sys.stderr,
     )
 

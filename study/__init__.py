@@ -2,6 +2,6 @@
 
 import os
 
-import stages  # noqa: F401  # pyright: ignore[reportUnusedImport]  sets the numeric environment before anything imports torch
+import digits  # noqa: F401  # pyright: ignore[reportUnusedImport]  pins instruction sets before torch is imported
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report home

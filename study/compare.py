@@ -1,7 +1,7 @@
 """Whether one recipe is better than another: `python -m study.compare A B`.
 
 Reads metrics/study/A.json and B.json. Prints the difference of the means, B minus A, with its
-95 % interval (Welch's t), and, when that holds zero, how many seeds of each would settle it.
+95 % interval (Welch's t) and, if that includes zero, how many seeds would show the difference.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from stages.lib.errors import UserError, exit_with
+from digits.core.errors import UserError, exit_with
 
 STUDY = Path(__file__).parent.parent / "metrics/study"
 POWER = 0.8
@@ -21,7 +21,7 @@ POWER = 0.8
 def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
     """Mean of b minus mean of a, and the ends of its 95 % interval.
 
-    Without any spread nothing is known of the noise, and the interval has no ends.
+    Without any spread the noise is unknown, and the interval is infinite.
 
     Args:
         a: at least 2 values.
@@ -39,9 +39,9 @@ def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
 
 
 def seeds_needed(a: list[float], b: list[float]) -> int | None:
-    """Seeds of each, more than there are, that show a difference as large as this one.
+    """How many seeds of each, more than there are, would show a difference as large as this one.
 
-    With 80 % power, if it and the variances are the true ones: the least n with
+    With 80 % power, if the difference and the variances are the true ones: the least n with
     n >= (t_{0.975} + t_{0.8})^2 (s_a^2 + s_b^2) / d^2, both quantiles with 2 n - 2 degrees of
     freedom. None if the difference is 0 or nothing varies.
     """
@@ -66,10 +66,10 @@ def read(name: str) -> list[float]:
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in STUDY.glob("*.json")))
         raise UserError(f"{path}: no such file; studied recipes are {known or 'none'}")
-    found = [100 * value for value in json.loads(path.read_text())["accuracies"].values()]
-    if len(found) < 2:
-        raise UserError(f"{path}: holds {len(found)} seeds; a comparison needs at least 2")
-    return found
+    accuracies = [100 * value for value in json.loads(path.read_text())["accuracies"].values()]
+    if len(accuracies) < 2:
+        raise UserError(f"{path}: holds {len(accuracies)} seeds; a comparison needs at least 2")
+    return accuracies
 
 
 def main() -> None:
@@ -88,9 +88,9 @@ def main() -> None:
         advice = (
             f"{needed} seeds of each would show a difference this large with 80 % power"
             if needed
-            else "equal means, or no spread at all, do not tell how many seeds would settle it"
+            else "with equal means or no spread, no number of seeds can be estimated"
         )
-        print(f"not settled: {advice}")
+        print(f"not significant: {advice}")
 
 
 if __name__ == "__main__":

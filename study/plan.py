@@ -1,4 +1,4 @@
-"""The schema of study/params.yaml, and the recipes that it asks for."""
+"""The schema of study/params.yaml, and the variants of recipes that it lists."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages.lib import parameters, sections
-from stages.lib.errors import UserError
-from stages.lib.parameters import Parameters
-from stages.lib.sections import Section
+from digits.core import config, strict_yaml
+from digits.core.config import Config
+from digits.core.errors import UserError
+from digits.core.strict_yaml import Section
+from digits.network.digitnet import check_budget
 
 PATH = Path("study/params.yaml")
 
@@ -33,39 +34,42 @@ def read(path: Path = PATH) -> Plan:
     """Read and check study/params.yaml, or another file like it.
 
     Raises:
-        UserError: as `sections.read_as`.
+        UserError: as `strict_yaml.read`.
     """
-    return sections.read_as(Plan, path)
+    return strict_yaml.read(Plan, path)
 
 
-def variants(screen: Screen) -> dict[str, Parameters]:
-    """Every recipe that is to be screened and each of its variants, by a name that says it all.
+def variants(screen: Screen) -> dict[str, Config]:
+    """Every recipe to screen and each of its variants, under the names that tables use.
 
     Raises:
-        UserError: a key that no recipe has, or a value that the schema of recipes refuses.
+        UserError: a key that no recipe has, or a value that is not allowed in a recipe.
     """
     held_out = {"preprocess.validation_size": screen.validation_size}
-    found: dict[str, Parameters] = {}
+    recipes: dict[str, Config] = {}
     for name, changes in screen.changes.items():
-        recipe = parameters.read(Path(f"recipes/{name}.yaml"))
+        recipe = config.read(Path(f"recipes/{name}.yaml"))
         for change in ({}, *changes):
-            said = label(name, change)
-            found[said] = changed(recipe, said, change | held_out)
-    return found
+            variant = label(name, change)
+            recipes[variant] = changed(recipe, variant, change | held_out)
+    return recipes
 
 
 def label(recipe: str, change: Mapping[str, object]) -> str:
-    """What a recipe with this change is called in tables; without one, its own name."""
-    said = ", ".join(f"{key}={json.dumps(value)}" for key, value in change.items())
-    return f"{recipe}: {said}" if said else recipe
+    """The name of a recipe with this change; without one, the recipe's own."""
+    values = ", ".join(f"{key}={json.dumps(value)}" for key, value in change.items())
+    return f"{recipe}: {values}" if values else recipe
 
 
-def changed(recipe: Parameters, said: str, change: Mapping[str, object]) -> Parameters:
-    """The recipe with other values for some `section.key`."""
+def changed(recipe: Config, variant: str, change: Mapping[str, object]) -> Config:
+    """The recipe with other values for some `section.key`; errors name the `variant`."""
     content = recipe.model_dump()
     for name, value in change.items():
         section, _, key = name.partition(".")
         if key not in content.get(section, {}):
-            raise UserError(f"{PATH}: {said}: {name}: no such key in a recipe")
+            raise UserError(f"{PATH}: {variant}: {name}: no such key in a recipe")
         content[section][key] = value
-    return sections.check(Parameters, content, f"{PATH}: {said}")
+    where = f"{PATH}: {variant}"
+    result = strict_yaml.check(Config, content, where)
+    check_budget(result.model, where)
+    return result

@@ -13,16 +13,19 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
-from stages import preprocess
-from stages.lib import files, model, parameters
-from stages.lib.alone import run_stage
-from stages.lib.parameters import Parameters
+from digits.core import config, files
+from digits.core.config import Config
+from digits.core.errors import exit_with
+from digits.core.stage_lock import stage_lock
+from digits.network.digitnet import check_budget, parameter_count
+from digits.sources import preprocess
+from stages import paths
 from study import plan
-from study.seeds import CLAIM, ROOT, study
+from study.seeds import LOCK, ROOT, study
 
 
-def summary(rows: pd.DataFrame, recipe: Parameters, images: int) -> dict[str, object]:
-    """What the seeds have in common; `mean_low` to `mean_high` is Student's 95 % of the mean."""
+def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object]:
+    """Statistics over the seeds; `mean_low` to `mean_high` is Student's 95 % interval."""
     accuracy = rows["accuracy"].astype(float)
     low, high = stats.t.interval(0.95, len(rows) - 1, accuracy.mean(), accuracy.sem())
     return {
@@ -33,34 +36,33 @@ def summary(rows: pd.DataFrame, recipe: Parameters, images: int) -> dict[str, ob
         "mean_high": float(high),
         "min": accuracy.min(),
         "max": accuracy.max(),
-        "parameters": model.parameter_count(recipe.model),
+        "parameters": parameter_count(recipe.model),
         "epochs": recipe.train.epochs,
         "images": images,
         "accuracies": dict(zip(rows["seed"].astype(str), accuracy.tolist(), strict=True)),
     }
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recipe", help="a file of recipes/, without .yaml")
-    return parser.parse_args()
+    name = parser.parse_args().recipe
 
-
-def main(name: str) -> None:
     os.chdir(ROOT)
     seeds = range(plan.read().seeds)
-    recipe = parameters.read(Path(f"recipes/{name}.yaml"))
-    model.check_budget(recipe.model)
+    path = Path(f"recipes/{name}.yaml")
+    recipe = config.read(path)
+    check_budget(recipe.model, str(path))
+    with stage_lock(LOCK, "study.run"):
+        train, _ = preprocess.training_splits(paths.RAW, recipe.preprocess)
+        test = preprocess.test_split(paths.RAW, train.normalisation)
 
-    training, _ = preprocess.training_splits(recipe.preprocess)
-    test = preprocess.testing_split(training.normalisation)
+        rows = study({name: recipe}, seeds, train, test, Path(f"metrics/study/seeds/{name}.csv"))
 
-    rows = study({name: recipe}, seeds, training, test, Path(f"metrics/study/seeds/{name}.csv"))
-
-    result = summary(rows, recipe, len(training))
-    files.write_json(Path(f"metrics/study/{name}.json"), result)
+        files.write_json(Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train)))
 
 
 if __name__ == "__main__":
-    chosen = arguments()
-    run_stage(lambda: main(chosen.recipe), CLAIM)
+    exit_with(main)

@@ -9,25 +9,26 @@ RAY_ADDRESS names.
 import os
 from pathlib import Path
 
-from stages import preprocess
-from stages.lib.alone import run_stage
-from stages.lib.parameters import Preprocess
+from digits.core.config import Preprocess
+from digits.core.entry_point import run_stage
+from digits.sources import preprocess
+from stages import paths
 from study import plan
-from study.seeds import CLAIM, ROOT, study
+from study.seeds import LOCK, ROOT, study
 
 TABLE = Path("metrics/study/screen.csv")
 
 
 def main() -> None:
     os.chdir(ROOT)
-    chosen = plan.read().screen
-    recipes = plan.variants(chosen)
+    screen = plan.read().screen
+    recipes = plan.variants(screen)
 
-    held_out = Preprocess(validation_size=chosen.validation_size, seed=0)
-    training, validation = preprocess.training_splits(held_out)
+    held_out = Preprocess(validation_size=screen.validation_size, seed=0)
+    train, validation = preprocess.training_splits(paths.RAW, held_out)
 
-    study(recipes, range(chosen.seeds), training, validation, TABLE)
+    study(recipes, range(screen.seeds), train, validation, TABLE)
 
 
 if __name__ == "__main__":
-    run_stage(main, CLAIM)
+    run_stage(main, LOCK)

@@ -1,19 +1,23 @@
 """A copy of this project on drawn digits, driven by the real git and dvc commands."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.lib.datasets import MNIST
-from tests import digits
+from tests import drawn
 
 ROOT = Path(__file__).parent.parent
+GRAPH: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+STAGES = list(GRAPH["stages"])
+KEYS = ("train_images", "train_labels", "test_images", "test_labels")  # of download.files
 SMALL = {
     "preprocess": {"validation_size": 100},
     "model": {"blocks": [4, "pool", 4, "pool"], "hidden": None},
@@ -40,7 +44,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=600,
         )
         assert (done.returncode != 0) == fails, done.stdout
         return done.stdout
@@ -51,8 +55,21 @@ class Project:
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments)
 
+    def changed(self) -> set[str]:
+        """The stages of the pipeline that `dvc status` names; the study is another pipeline."""
+        return set(json.loads(self.dvc("status", "--json", "dvc.yaml")))
+
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
+
+    def results(self, *, without: str = "") -> dict[str, bytes]:
+        """What the stages have written, all or without one of them."""
+        stages = (stage for stage in STAGES if stage != without)
+        return {name: self.read(name) for stage in stages for name in outputs(stage)}
+
+    def download(self) -> dict[str, Any]:
+        """The section `download` of params.yaml."""
+        return YAML(typ="safe").load(self.read("params.yaml"))["download"]
 
     def change(self, section: str, **values: object) -> None:
         """Set values in params.yaml."""
@@ -76,7 +93,6 @@ class Project:
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.mirror.parent),  # no configuration of this machine's user
-            "MNIST_MIRROR": str(self.mirror),
             "GIT_AUTHOR_NAME": "Test",
             "GIT_AUTHOR_EMAIL": "test@example.com",
             "GIT_COMMITTER_NAME": "Test",
@@ -87,10 +103,21 @@ class Project:
         }
 
 
+def outputs(stage: str) -> list[str]:
+    """The files that dvc.yaml says a stage writes."""
+    lists = (GRAPH["stages"][stage].get(kind, []) for kind in ("outs", "metrics", "plots"))
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in chain(*lists)]
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a `dvc repro` executed."""
+    return [name for name in STAGES if f"Running stage '{name}'" in output]
+
+
 def make_project(folder: Path) -> Project:
-    """This project's files as they are now, on drawn digits, committed and not yet run."""
+    """This project's files as they are now, on drawn digits, committed but not yet run."""
     mirror, path = folder / "mirror", folder / "project"
-    drawn = digits.write_idx(mirror)
+    digests = drawn.write_idx(mirror)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -98,23 +125,28 @@ def make_project(folder: Path) -> Project:
         capture_output=True,
         text=True,
     ).stdout
-    for name in filter(None, listed.split("\0")):
+    # and what Numba has compiled, which counts while the source keeps its time
+    compiled = [str(file.relative_to(ROOT)) for file in ROOT.glob("digits/**/__pycache__/*.nb?")]
+    for name in [*filter(None, listed.split("\0")), *compiled]:
         if (ROOT / name).is_file():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, path / name)
+            shutil.copy2(ROOT / name, path / name)
     (path / "dvc.lock").unlink(missing_ok=True)
-    datasets = path / "stages/lib/datasets.py"
-    code = datasets.read_text()
-    for name, sha256 in MNIST.items():
-        code = code.replace(sha256, drawn[name])
-    datasets.write_text(code)
     shutil.copy(path / "recipes/described.yaml", path / "params.yaml")
-    change_parameters(path / "params.yaml", SMALL)
+    change_parameters(path / "params.yaml", SMALL | {"download": own(mirror, digests)})
     project = Project(path, mirror)
     project.git("init", "-q", "-b", "main")
     project.git("add", ".")
     project.git("commit", "-qm", "Begin")
     return project
+
+
+def own(folder: Path, digests: dict[str, str]) -> dict[str, Any]:
+    """The section `download` for the four files in a folder."""
+    entries = [
+        {"address": str(folder / name), "sha256": digest} for name, digest in digests.items()
+    ]
+    return {"source": "own", "files": dict(zip(KEYS, entries, strict=True))}
 
 
 def change_parameters(path: Path, changes: dict[str, Any]) -> None:

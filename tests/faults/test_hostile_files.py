@@ -1,6 +1,7 @@
-"""Files that mean harm are refused in a line or two; none runs code, hangs or takes memory."""
+"""Hostile files are refused in a line or two; none runs code, hangs or takes memory."""
 
 import gzip
+import json
 import math
 import os
 import pickle
@@ -14,48 +15,36 @@ from types import ModuleType
 import pytest
 import torch
 
-from stages import check, evaluate
-from stages.download import encode_idx
-from stages.lib.errors import exit_with
-from stages.lib.parameters import Parameters
-from stages.lib.splits import Split
-from tests.faults import cases, hostile
+from digits.core.config import Config
+from digits.core.errors import exit_with
+from digits.core.split import Split
+from stages import check, evaluate, paths
+from tests.faults.hostile_files import drawn_files
+from tests.faults.hostile_files.readers import read
+from tests.project import ROOT
 
 
-def write(folder: Path, kind: str, content: bytes) -> Path:
-    path = folder / f"{kind}-file"
+def write(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / f"{name}-file"
     path.write_bytes(content)
     return path
-
-
-@pytest.fixture
-def right(tmp_path: Path) -> cases.Right:
-    return cases.right_files(tmp_path)
 
 
 @pytest.mark.promise(
     "A hostile IDX file is refused, or read as gzip reads it", quick=200, thorough=4000
 )
-def test_idx(times: int, chance: random.Random, tmp_path: Path) -> None:
-    read = 0
+def test_idx(times: int, rng: random.Random, tmp_path: Path) -> None:
+    read_files = 0
     for _ in range(times):
-        kind, content = cases.idx_file(chance)
-        found = hostile.read(write(tmp_path, kind, content))
-        if found is not None:
-            read += 1
-            plain = gzip.decompress(content)
-            header = struct.pack(f">{1 + found.ndim}I", 0x0800 + found.ndim, *found.shape)
-            assert plain == header + found.numpy().tobytes()
-            assert found.shape[1:] == ((28, 28) if kind == "images" else ())
-            assert kind == "images" or found.max() <= 9
-    assert 0 < read < times / 2
-
-
-def test_every_truncation_of_an_idx_file_is_refused(tmp_path: Path) -> None:
-    packed = gzip.compress(gzip.decompress(encode_idx(cases.LABELS)))
-    for length in range(len(packed)):
-        assert hostile.read(write(tmp_path, "labels", packed[:length])) is None
-    assert hostile.read(write(tmp_path, "labels", packed)).tolist() == cases.LABELS.tolist()
+        kind, content = drawn_files.idx_file(rng)
+        array = read(write(tmp_path, kind, content))
+        if array is not None:
+            read_files += 1
+            header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
+            assert gzip.decompress(content) == header + array.numpy().tobytes()
+            assert array.shape[1:] == ((28, 28) if kind == "images" else ())
+            assert kind == "images" or array.max() <= 9
+    assert 0 < read_files < times / 2
 
 
 @pytest.mark.promise(
@@ -63,30 +52,29 @@ def test_every_truncation_of_an_idx_file_is_refused(tmp_path: Path) -> None:
     quick=200,
     thorough=4000,
 )
-def test_tensors(times: int, chance: random.Random, tmp_path: Path, right: cases.Right) -> None:
-    canary = tmp_path / "canary"
-    read = 0
+def test_tensors(times: int, rng: random.Random, tmp_path: Path) -> None:
+    read_files = 0
+    for kind, content in drawn_files.whole_files(tmp_path).items():
+        assert read(write(tmp_path, kind, content)) is not None
     for _ in range(times):
-        kind, content = cases.tensor_file(chance, right, canary)
-        found = hostile.read(write(tmp_path, kind, content))
-        assert not canary.exists(), "code ran"
-        if isinstance(found, Split):
-            assert found.images.shape == (len(found), 28, 28)
-            assert found.images.dtype == found.labels.dtype == torch.uint8
-            assert found.labels.shape == (len(found),)
-            assert found.labels.max() <= 9
-        elif found is not None and kind == "model":
-            assert all(weight.isfinite().all() for weight in found[0].state_dict().values())
-        read += found is not None
-    assert read < times / 2
-    for kind, content in right.items():
-        assert hostile.read(write(tmp_path, kind, content)) is not None
+        kind, content = drawn_files.tensors(rng, tmp_path)
+        result = read(write(tmp_path, kind, content))
+        assert not (tmp_path / "canary").exists(), "code ran"
+        if isinstance(result, Split):
+            assert result.images.shape == (len(result), 28, 28)
+            assert result.images.dtype == result.labels.dtype == torch.uint8
+            assert result.labels.shape == (len(result),)
+            assert result.labels.max() <= 9
+        elif result is not None and kind == "model":
+            assert all(weight.isfinite().all() for weight in result[0].state_dict().values())
+        read_files += result is not None
+    assert read_files < times / 2
 
 
 def test_what_unpickles_runs_code(tmp_path: Path) -> None:
     """So that a missing canary means something."""
     canary = tmp_path / "canary"
-    pickle.loads(pickle.dumps(cases.Canary(canary)))
+    pickle.loads(pickle.dumps(drawn_files.Canary(canary)))
     assert canary.exists()
 
 
@@ -96,121 +84,82 @@ def test_what_unpickles_runs_code(tmp_path: Path) -> None:
     thorough=3000,
 )
 def test_parameters(
-    times: int, chance: random.Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    times: int, rng: random.Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    read = 0
+    monkeypatch.chdir(tmp_path)  # where the canary would appear
+    read_files = 0
     for _ in range(times):
-        found = hostile.read(write(tmp_path, *cases.parameter_file(chance)))
-        if found is not None:
-            read += 1
-            assert Parameters.model_validate(found.model_dump()) == found
-            sections = found.model_dump().values()
-            numbers = [value for section in sections for value in section.values()]
-            numbers = [value for value in numbers if isinstance(value, int | float)]
-            assert all(math.isfinite(value) and abs(value) < 2**32 for value in numbers)
-    assert read < times / 2
+        config = read(write(tmp_path, *drawn_files.parameter_file(rng)))
+        if config is not None:
+            read_files += 1
+            content = config.model_dump()
+            assert Config.model_validate(content) == config
+            for value in (value for section in content.values() for value in section.values()):
+                if isinstance(value, int | float):
+                    assert math.isfinite(value)
+                    assert abs(value) < 2**32
+    assert read_files < times / 2
     assert not (tmp_path / "canary").exists(), "code ran"
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"seed: 9999-12-31T23:59:59.9999999",
-        b"%YAML 1.3\n---\n" + cases.DESCRIBED,
-        b"%YAML 1.1\n---\ntrain: {seed: -_}",
-        b"%TAG ! tag:a,2000:\n---\n" + cases.DESCRIBED,
-    ],
+    "content", [b"seed: 9999-12-31T23:59:59.9999999", b"%YAML 1.1\n---\ntrain: {seed: -_}"]
 )
 def test_where_the_yaml_library_has_no_error_of_its_own(content: bytes, tmp_path: Path) -> None:
-    assert hostile.read(write(tmp_path, "params", content)) is None
+    assert read(write(tmp_path, "params", content)) is None
 
 
 @pytest.mark.promise(
-    "Under `python -O` as well, hostile files end with exit code 1, no traceback, and less than "
-    "100 MB of memory taken",
+    "Under `python -O` as well, hostile files are refused without a traceback and take less than "
+    "100 MB of memory",
     quick=100,
     thorough=500,
 )
-def test_without_assertions(
-    times: int, chance: random.Random, tmp_path: Path, right: cases.Right
-) -> None:
-    """Files that ask for much, then drawn ones; each is read in a fork of its own."""
+def test_without_assertions(times: int, rng: random.Random, tmp_path: Path) -> None:
+    """Files that ask for much, then drawn ones, in another process."""
+    model = drawn_files.whole_files(tmp_path)["model"]
     folder = tmp_path / "files"
     folder.mkdir()
-    for name, content in cases.bombs(right).items():
-        write(folder, name, content)
-    expected = {path.name: "" for path in folder.iterdir()}
+    bombs = drawn_files.bombs(model).items()
+    expected = {write(folder, name, content).name: False for name, content in bombs}
     while len(expected) < times:
-        kind, content = chance.choice(
+        kind, content = rng.choice(
             [
-                cases.idx_file,
-                cases.parameter_file,
-                lambda chance: cases.tensor_file(chance, right, tmp_path / "canary"),
+                drawn_files.idx_file,
+                drawn_files.parameter_file,
+                lambda rng: drawn_files.tensors(rng, tmp_path),
             ]
-        )(chance)
+        )(rng)
         path = write(folder, f"{kind}-{len(expected)}", content)
-        expected[path.name] = "" if hostile.read(path) is None else "read"
-    # the largest that is right: so that the bound is none on MNIST, and a rise is seen
+        expected[path.name] = read(path) is not None
+    # the largest file that is right: nothing refuses it, and the rise in memory shows
     most = struct.pack(">4I", 2051, 60_000, 28, 28) + bytes(60_000 * 784)
-    expected[write(folder, "images-most", gzip.compress(most, 1)).name] = "read"
+    expected[write(folder, "images-most", gzip.compress(most, 1)).name] = True
 
-    found = hostile.read_apart(folder, "-O")
-    assert set(found) == set(expected)
-    largest = found.pop("images-most-file")
-    assert largest["outcome"] == "read"
-    assert 40 < largest["rise"] < 150
-    for name, line in found.items():
-        start = expected[name] or f"error: {folder / name}"
-        assert line["outcome"].startswith(start), line
-        assert len(line["outcome"].splitlines()) <= 10, line
-        assert line["rise"] < 100, line
-    assert not (tmp_path / "canary").exists(), "code ran"
-
-
-@pytest.mark.parametrize(
-    ("stage", "name", "content"),
-    [
-        ("check", "params.yaml", b"a: &a [*a]"),
-        ("evaluate", "models/model.safetensors", pickle.dumps([])),
-    ],
-)
-def test_a_stage_ends_with_one_line(stage: str, name: str, content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_bytes(cases.DESCRIBED)
-    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / name).write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(hostile.ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {name}")
-    assert len(done.stderr.splitlines()) == 1
+    command = [sys.executable, "-O", "-m", "tests.faults.hostile_files.readers", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {name: was_read for name, (was_read, _) in report.items()} == expected
+    assert 40 < report.pop("images-most-file")[1] < 150
+    assert max(rise for _, rise in report.values()) < 100
 
 
 @pytest.mark.parametrize("kind", ["folder", "endless link", "secret"])
-@pytest.mark.parametrize("stage", [check, evaluate])
-def test_what_cannot_be_read_is_one_line_too(
-    stage: ModuleType, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("stage", "name"), [(check, "PARAMETERS"), (evaluate, "MODEL")])
+def test_a_file_that_cannot_be_read_is_one_line_too(
+    stage: ModuleType, name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_bytes(cases.DESCRIBED)
-    path = evaluate.MODEL if stage is evaluate else check.PARAMETERS
-    path.unlink(missing_ok=True)
-    path.parent.mkdir(exist_ok=True)
-    match kind:
-        case "folder":
-            path.mkdir()
-        case "endless link":
-            path.symlink_to(path.name)
-        case _:
-            path.touch(mode=0)
-            if os.access(path, os.R_OK):
-                pytest.skip("this user may read everything")
+    path = tmp_path / "file"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "endless link":
+        path.symlink_to(path)
+    else:
+        path.touch(mode=0)
+        if os.access(path, os.R_OK):
+            pytest.skip("this user may read everything")
+    monkeypatch.setattr(paths, "PARAMETERS", drawn_files.RECIPE)
+    monkeypatch.setattr(paths, name, path)
     with pytest.raises(SystemExit, match=rf"^error: .*'{path}'$"):
         exit_with(stage.main)

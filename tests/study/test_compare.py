@@ -1,12 +1,16 @@
 """Properties of the comparison of two recipes."""
 
 import math
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from study import compare
 from study.compare import difference, seeds_needed
+from tests import documented
+from tests.project import ROOT
 
 ACCURACIES = st.lists(st.floats(98, 100), min_size=3, max_size=30).filter(
     lambda values: max(values) - min(values) > 0.01
@@ -53,3 +57,13 @@ def test_seeds_without_spread_settle_nothing() -> None:
     gap, low, high = difference([99.1, 99.1], [99.4, 99.5])
     # Welch's degrees of freedom are those of the pair that varies: 1, t 12.706, s.e. 0.05
     assert (gap, low, high) == pytest.approx((0.35, 0.35 - 0.6353, 0.35 + 0.6353), abs=1e-4)
+
+
+def test_the_page_of_results_shows_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = documented.command("python -m study.compare described tuned")
+    monkeypatch.setattr(sys, "argv", command.split()[2:])
+    compare.main()
+    shown = f"$ {command}\n{capsys.readouterr().out}```"
+    assert shown in (ROOT / "docs/results.md").read_text()

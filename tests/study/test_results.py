@@ -2,24 +2,41 @@
 
 import json
 import os
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
-from stages import preprocess
-from stages.lib import parameters
-from study import plan
-from study.row import identity
+from digits.core import config
+from digits.core.config import Config
+from digits.sources import preprocess
+from stages import paths
+from study import plan, report
+from study.one_seed import fingerprint
 from study.run import summary
+from study.seeds import read_rows
 from tests.project import ROOT
 
-GRAPH = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())
-RECIPES: list[str] = GRAPH["stages"]["recipe"]["foreach"]
+RECIPES: list[str] = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())["stages"]["recipe"][
+    "foreach"
+]
+
+
+def recipe_of(name: str) -> Config:
+    return config.read(ROOT / f"recipes/{name}.yaml")
 
 
 def rows_of(name: str) -> pd.DataFrame:
-    return pd.read_csv(ROOT / f"metrics/study/seeds/{name}.csv", dtype={"identity": str})
+    return read_rows(ROOT / f"metrics/study/seeds/{name}.csv")
+
+
+def summary_of(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / f"metrics/study/{name}.json").read_text())
+
+
+def test_every_recipe_is_studied() -> None:
+    assert sorted(RECIPES) == sorted(path.stem for path in ROOT.glob("recipes/*.yaml"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -28,17 +45,26 @@ def test_every_seed_was_trained_by_the_same_code(name: str) -> None:
     seeds = plan.read(ROOT / plan.PATH).seeds
     assert rows["seed"].tolist() == list(range(seeds))
     assert set(rows["recipe"]) == {name}
-    assert rows["identity"].nunique() == 1
+    assert rows["fingerprint"].nunique() == 1
     assert rows["model_md5"].nunique() == seeds
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_summary_is_that_of_the_rows(name: str) -> None:
-    recipe = parameters.read(ROOT / f"recipes/{name}.yaml")
-    found = json.loads((ROOT / f"metrics/study/{name}.json").read_text())
+    recipe = recipe_of(name)
     expected = summary(rows_of(name), recipe, 60_000 - recipe.preprocess.validation_size)
-    assert found.pop("accuracies") == expected.pop("accuracies")
-    assert found == pytest.approx(expected, rel=1e-5)
+    published = summary_of(name)
+    assert published.pop("accuracies") == expected.pop("accuracies")
+    assert published == pytest.approx(expected, rel=1e-5)
+
+
+def test_tables_plot_and_summaries_are_those_of_the_files() -> None:
+    """Where one is not, run `python -m study.report`."""
+    results = report.read()
+    assert json.loads(report.SUMMARIES.read_text()) == report.summaries(results)
+    assert report.PLOT.read_bytes() == report.picture(results)
+    for page, text in report.documents(results, read_rows(report.SCREEN)).items():
+        assert page.read_text() == text, page
 
 
 @pytest.mark.parametrize(
@@ -50,36 +76,30 @@ def test_the_summary_is_that_of_the_rows(name: str) -> None:
         ("record", 20_000, 0.9960, 0.9943),
     ],
 )
-def test_the_recipes_keep_what_is_said_of_them(
+def test_the_recipes_keep_their_promises(
     name: str, parameters_below: int, mean: float, mean_low: float
 ) -> None:
-    found = json.loads((ROOT / f"metrics/study/{name}.json").read_text())
-    assert found["n"] >= 20
-    assert found["epochs"] <= 19
-    assert found["parameters"] < parameters_below
-    assert found["mean"] >= mean
-    assert found["mean_low"] > mean_low
+    published = summary_of(name)
+    assert published["n"] >= 20
+    assert published["epochs"] <= 19
+    assert published["parameters"] < parameters_below
+    assert published["mean"] >= mean
+    assert published["mean_low"] > mean_low
 
 
 @pytest.mark.skipif("PIPELINE" not in os.environ, reason="needs the data: .ci/run has it")
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_rows_are_of_this_code_and_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    recipe = parameters.read(ROOT / f"recipes/{name}.yaml")
-    training, _ = preprocess.training_splits(recipe.preprocess)
-    test = preprocess.testing_split(training.normalisation)
-    assert set(rows_of(name)["identity"]) == {identity(recipe, training, test)}
-
-
-def test_every_recipe_is_studied() -> None:
-    assert sorted(RECIPES) == sorted(path.stem for path in ROOT.glob("recipes/*.yaml"))
+def test_the_rows_are_of_this_code_and_data(name: str) -> None:
+    recipe = recipe_of(name)
+    train, _ = preprocess.training_splits(ROOT / paths.RAW, recipe.preprocess)
+    test = preprocess.test_split(ROOT / paths.RAW, train.normalisation)
+    assert set(rows_of(name)["fingerprint"]) == {fingerprint(recipe, train, test)}
 
 
 def test_seed_0_of_the_default_recipe_is_the_model_of_the_pipeline() -> None:
-    """Which CI trains anew on every run."""
-    default = parameters.read(ROOT / "params.yaml")
-    same = [name for name in RECIPES if parameters.read(ROOT / f"recipes/{name}.yaml") == default]
-    assert same == ["tuned"]
-    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["train"]
-    made = {out["path"]: out["md5"] for out in lock["outs"]}
-    assert rows_of("tuned")["model_md5"][0] == made["models/model.safetensors"]
+    """Which CI trains again on every run."""
+    default = config.read(ROOT / paths.PARAMETERS)
+    assert [name for name in RECIPES if recipe_of(name) == default] == ["tuned"]
+    outs = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["train"]["outs"]
+    md5s = {out["path"]: out["md5"] for out in outs}
+    assert rows_of("tuned")["model_md5"][0] == md5s[str(paths.MODEL)]

@@ -1,12 +1,13 @@
-"""Kills a stage at a chosen moment, from inside, where no other process can be as exact.
+"""Kills a process at an exact moment, from inside.
 
 Python imports this file when it starts with this folder on PYTHONPATH. FAULT is JSON: at the
-`count`-th time that `stage` opens a file called `name`, and then `calls` calls of functions
-later, the process sends itself SIGKILL.
+`count`-th time that `module` opens a file whose path matches `path`, and then `calls` calls of
+functions later, the process sends itself SIGKILL.
 """
 
 import json
 import os
+import re
 import signal
 import sys
 
@@ -15,7 +16,7 @@ left = {"count": FAULT.get("count", 0), "calls": FAULT.get("calls", 0)}
 
 
 def on_event(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and str(arguments[0]).endswith(f"/{FAULT['name']}"):
+    if event == "open" and re.search(FAULT["path"], str(arguments[0])):
         left["count"] -= 1
         if left["count"] == 0:
             sys.setprofile(on_call)
@@ -28,5 +29,5 @@ def on_call(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-if FAULT and f"stages.{FAULT['stage']}" in sys.orig_argv:
+if FAULT and FAULT["module"] in sys.orig_argv:
     sys.addaudithook(on_event)

@@ -1,0 +1,1 @@
+"""What every stage needs: configuration, splits, files, errors and the entry point."""

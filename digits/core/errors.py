@@ -1,0 +1,38 @@
+"""Errors that a user can fix, and how a command ends with one."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something outside the code is wrong; the message says what, where and what to do."""
+
+
+def one_line(text: str, width: int = 200) -> str:
+    """Text from outside, such as a server's or a file's, as one line that a terminal can show."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:width])
+    return shown + "..." * (len(text) > width)
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C caused the error; compiled code can wrap it in a SystemError."""
+    while isinstance(error, SystemError):
+        error = error.__cause__
+    return isinstance(error, KeyboardInterrupt)
+
+
+def exit_with(main: Callable[[], None]) -> None:
+    """Run `main`; where the user can act, end the process with a message, not a traceback.
+
+    Exit codes: 1 for a UserError or an error of the operating system (a full disk, a missing
+    file), 130 for Ctrl-C. A bug keeps its traceback.
+    """
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

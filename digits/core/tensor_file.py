@@ -1,0 +1,107 @@
+"""Safetensors files with one typed header and a digest: a file explains and checks itself."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as encode
+
+from digits.core import files
+from digits.core.errors import UserError, one_line
+
+KEY = "header"  # a single metadata key: with several, safetensors' bytes differ between runs
+
+# Larger than any file of this project; a file that claims more is refused before it takes memory.
+MAX_BYTES = 256 * 2**20  # twice Adam's state of the largest model that the budget allows
+MAX_HEADER_BYTES = 4 * 2**20  # room for a row of numbers for each of 10,000 epochs
+MAX_DIMENSIONS = 8
+DTYPES = {"BOOL", "U8", "I32", "I64", "F32", "F64"}  # those that numpy has, too
+
+Header = TypeVar("Header", bound=BaseModel)
+
+
+class Envelope(BaseModel):
+    """What the metadata key holds as JSON; the digest is that of `content` and all tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    content: JsonValue
+
+
+def save(path: Path, tensors: Mapping[str, torch.Tensor], header: BaseModel) -> None:
+    """Write tensors and header; the same content gives the same bytes."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = header.model_dump(mode="json")
+    envelope = Envelope(sha256=digest(contiguous, header), content=content)
+    files.write(path, encode(contiguous, metadata={KEY: envelope.model_dump_json()}))
+
+
+def load(path: Path, kind: type[Header]) -> tuple[dict[str, torch.Tensor], Header]:
+    """Read what `save` wrote, the header checked against `kind` and all of it against the digest.
+
+    Raises:
+        UserError: no such file, not safetensors, a header of another kind, or damaged.
+    """
+    try:
+        _check_size(path)
+        with safe_open(path, framework="pt") as file:  # pyright: ignore
+            envelope = Envelope.model_validate_json((file.metadata() or {}).get(KEY, ""))
+            header = kind.model_validate(envelope.content)
+            names: list[str] = list(file.keys())
+            for name in names:
+                view = file.get_slice(name)
+                _check_kind(path, name, view.get_dtype(), view.get_shape())
+            tensors = {name: file.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
+    except SafetensorError as error:
+        problem = one_line(str(error))
+        raise UserError(f"{path}: not a whole safetensors file: {problem}") from None
+    except ValidationError:
+        raise UserError(
+            f"{path}: has no valid {kind.__name__}; `dvc repro` makes it again"
+        ) from None
+    sha256 = digest(tensors, header)
+    if sha256 != envelope.sha256:
+        raise UserError(
+            f"{path}: damaged: its header says sha256 {envelope.sha256}, its content has {sha256}; "
+            "delete it, and `dvc repro` makes it again"
+        )
+    return tensors, header
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file too large to be ours before safetensors takes memory for it."""
+    with path.open("rb") as file:
+        claimed = int.from_bytes(file.read(8), "little")  # by the format: the header's length
+    if claimed > MAX_HEADER_BYTES:
+        raise UserError(
+            f"{path}: not a whole safetensors file: its header claims {claimed:,} bytes, "
+            f"{MAX_HEADER_BYTES:,} at most are allowed"
+        )
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise UserError(f"{path}: has {size:,} bytes, {MAX_BYTES:,} at most are allowed")
+
+
+def _check_kind(path: Path, name: str, dtype: str, shape: list[int]) -> None:
+    """Refuse a tensor of a type or shape that torch or numpy cannot hold, or would choke on."""
+    elements = math.prod(max(size, 1) for size in shape)
+    if dtype not in DTYPES or len(shape) > MAX_DIMENSIONS or elements > MAX_BYTES:
+        problem = one_line(f"{name!r} is {dtype} of shape {shape}")
+        raise UserError(f"{path}: {problem}, which no file of this project holds")
+
+
+def digest(tensors: Mapping[str, torch.Tensor], header: BaseModel) -> str:
+    """The sha256 of the header and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(header.model_dump_json().encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy())  # pyright: ignore
+    return digest.hexdigest()

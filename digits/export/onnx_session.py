@@ -1,0 +1,67 @@
+"""An ONNX file of the export stage, ready to classify images; needs onnxruntime and no torch."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, which would start reporting home
+import onnxruntime
+
+from digits.core.errors import UserError
+
+BATCH = 200  # images; more takes memory and saves no time
+TRAILER_SIZE = 64  # hexadecimal digits
+
+
+class Session:
+    """Classifies images on one thread."""
+
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+
+    def classify(
+        self, images: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits and probabilities, float32 `(N, 10)` each, of images uint8 `(N, 28, 28)`."""
+        parts = [
+            self._session.run(
+                ["logits", "probabilities"], {"images": images[start : start + BATCH]}
+            )
+            for start in range(0, max(len(images), 1), BATCH)
+        ]
+        logits, probabilities = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+        return logits, probabilities
+
+
+def trailer(content: bytes) -> bytes:
+    """The SHA-256 trailer of an exported file: a digest of everything before it."""
+    return hashlib.sha256(content[:-TRAILER_SIZE]).hexdigest().encode()
+
+
+def load(path: Path) -> Session:
+    """Open an ONNX file that the export stage wrote.
+
+    Raises:
+        UserError: no such file, not an exported file, or damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `make repro` makes it") from None
+    if not content.endswith(trailer(content)):
+        raise UserError(
+            f"{path}: not a whole ONNX file of the export stage: it does not end with the sha256 "
+            "of the rest; delete it, and `dvc repro` makes it again"
+        )
+    try:
+        return Session(content)
+    except Exception as error:  # onnxruntime's errors have no common class
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a whole ONNX file: {problem}") from None

@@ -1,0 +1,101 @@
+"""The network, and its parameter count."""
+
+import torch
+from torch import nn
+
+from digits.core.config import Architecture, Model
+from digits.core.errors import UserError
+from digits.network.blocks import layers_of
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout` whose mask comes from the caller's generator."""
+
+    def forward(self, input: torch.Tensor, rng: torch.Generator | None = None) -> torch.Tensor:
+        """Zero each value with probability p and scale the rest by 1 / (1 - p), in training."""
+        if not self.training or self.p == 0:
+            return input
+        random = torch.rand(input.shape, generator=rng, device=input.device)
+        return input * random.ge_(self.p).div_(1 - self.p)
+
+
+class DigitNet(nn.Module):
+    """Convolution blocks and a small head: images `(N, 1, 28, 28)` -> logits `(N, 10)`.
+
+    blocks.py says what an architecture means. Dropout stands before each linear layer. Weights are
+    drawn from `rng` as torch draws them by default: uniform within 1 / sqrt(fan-in).
+
+    Raises:
+        UserError: the architecture makes no sense.
+    """
+
+    def __init__(self, architecture: Architecture, rng: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.architecture = Architecture(**architecture.model_dump(include=_ARCHITECTURE))
+        self.layers = layers_of(architecture)
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
+            for layer in self.layers:
+                for name, module in layer.modules().items():
+                    self.add_module(name, module)
+        self.dropout = Dropout(architecture.dropout)
+        self._draw_weights(rng)
+
+    def forward(self, images: torch.Tensor, rng: torch.Generator | None = None) -> torch.Tensor:
+        """Logits float32 `(N, 10)` of normalised images float32 `(N, 1, 28, 28)`.
+
+        `rng` draws the dropout masks; None is torch's default generator.
+        """
+        features = images
+        for layer in self.layers:
+            features = layer.forward(self, features, rng)
+        return features
+
+    def _draw_weights(self, rng: torch.Generator | None) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                bound = module.weight[0].numel() ** -0.5
+                for parameter in module.parameters():
+                    nn.init.uniform_(parameter, -bound, bound, rng)
+
+
+_ARCHITECTURE = set(Architecture.model_fields)
+
+
+def parameter_count(architecture: Architecture) -> int:
+    """The number of trainable parameters, counted on a network that takes no memory.
+
+    Raises:
+        UserError: the architecture makes no sense.
+    """
+    with torch.device("meta"):
+        network = DigitNet(architecture)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def check_budget(config: Model, file: str = "params.yaml") -> int:
+    """The number of parameters of the network that a parameter file describes.
+
+    Raises:
+        UserError: the architecture makes no sense, or is over the budget.
+    """
+    try:
+        count = parameter_count(config)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    if count > config.parameter_budget:
+        raise UserError(
+            f"{file}: model.parameter_budget is {config.parameter_budget:,}, but model.blocks and "
+            f"model.hidden make {count:,} parameters; make them smaller or the budget larger"
+        )
+    return count
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the GPU if there is one.
+
+    Raises:
+        UserError: `cuda` without a GPU that torch can use.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: train.device is cuda, but torch finds no GPU; use cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

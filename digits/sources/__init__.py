@@ -1,0 +1,1 @@
+"""Where the images come from, from a mirror to a split."""

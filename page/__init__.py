@@ -1,1 +1,0 @@
-"""All plots on one page that needs no network."""

@@ -1,1 +1,0 @@
-"""What two stages need, or what is pure and worth testing alone."""

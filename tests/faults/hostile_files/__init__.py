@@ -1,0 +1,1 @@
+"""Files that mean harm, and the readers that must refuse them."""

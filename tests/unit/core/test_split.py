@@ -1,0 +1,57 @@
+"""A split on disk is the split in memory."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from digits.core import split, tensor_file
+from digits.core.errors import UserError
+from digits.core.split import Normalisation
+from tests import drawn
+
+
+@pytest.mark.parametrize("count", [0, 20])
+def test_saved_and_loaded_is_the_same(tmp_path: Path, count: int) -> None:
+    path, other, original = tmp_path / "a", tmp_path / "b", drawn.split(count)
+    split.save(path, original)
+    loaded = split.load(path)
+    assert len(loaded) == count
+    assert torch.equal(loaded.images, original.images)
+    assert torch.equal(loaded.labels, original.labels)
+    assert loaded.normalisation == original.normalisation
+    split.save(other, loaded)
+    assert path.read_bytes() == other.read_bytes()
+
+
+def test_normalised_pixels_have_mean_zero_and_deviation_one() -> None:
+    images = torch.tensor([[0, 255], [51, 102]], dtype=torch.uint8)
+    scaled = images.double() / 255
+    mean, std = scaled.mean().item(), scaled.std(correction=0).item()
+    normalised = Normalisation(mean=mean, std=std)(images)
+    assert normalised.dtype == torch.float32
+    assert normalised.mean().item() == pytest.approx(0, abs=1e-6)
+    assert normalised.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+
+
+IMAGES, LABELS = drawn.split(3).images, drawn.split(3).labels
+VALID = {"images": IMAGES, "labels": LABELS}
+
+
+@pytest.mark.parametrize(
+    ("content", "std", "message"),
+    [
+        ({"pixels": IMAGES}, 0.3, r"holds \['pixels'\], expected images and labels"),
+        (VALID | {"images": IMAGES.float()}, 0.3, "images are torch.float32 of shape"),
+        (VALID | {"images": IMAGES[:2]}, 0.3, r"images are .*expected .*\(3, 28, 28\)"),
+        (VALID | {"labels": LABELS + 10}, 0.3, "label 1., expected 0 to 9"),
+        (VALID, 0, "has no valid Normalisation"),
+    ],
+)
+def test_tensors_that_are_no_split_are_refused(
+    tmp_path: Path, content: dict[str, torch.Tensor], std: float, message: str
+) -> None:
+    path = tmp_path / "split.safetensors"
+    tensor_file.save(path, content, Normalisation.model_construct(mean=0.1, std=std))
+    with pytest.raises(UserError, match=f"split.safetensors: {message}"):
+        split.load(path)

@@ -1,0 +1,29 @@
+"""Small networks, drawn from a seed."""
+
+import torch
+
+from digits.core.config import Architecture
+from digits.network.digitnet import DigitNet
+
+Blocks = list[int | str]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def network(
+    blocks: Blocks, hidden: int | None = None, dropout: float = 0, seed: int = 0
+) -> DigitNet:
+    return DigitNet(Architecture(blocks=blocks, hidden=hidden, dropout=dropout), seeded(seed))
+
+
+def trained(blocks: Blocks, hidden: int | None = None, seed: int = 0) -> DigitNet:
+    """In evaluation mode, with a BatchNorm that is not the identity, as after training."""
+    rng, made = seeded(seed), network(blocks, hidden, 0.4, seed)
+    for name, value in made.state_dict().items():
+        if name.startswith("bn") and value.is_floating_point():
+            value.uniform_(0.5, 2, generator=rng)
+            if name.endswith(("bias", "mean")):
+                value.sub_(1.2)
+    return made.eval()

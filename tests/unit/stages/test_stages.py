@@ -1,0 +1,122 @@
+"""Each stage's main(), on files in a folder of its own."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from digits.core import split
+from digits.core.errors import UserError
+from digits.network import model_file
+from digits.network.digitnet import DigitNet
+from digits.training import environment
+from digits.training.loop import measure_split
+from stages import check, evaluate, paths, train
+from tests import drawn
+from tests.project import ROOT, SMALL, change_parameters
+from tests.unit.networks import network, seeded
+
+TEST = drawn.split(1234)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths.PARAMETERS.write_bytes((ROOT / "recipes/described.yaml").read_bytes())
+
+
+@pytest.fixture
+def untrained() -> DigitNet:
+    """A network and 1,234 test digits, in place for `evaluate`."""
+    made = network([4, "pool"], dropout=0.5).eval()
+    split.save(paths.TEST, TEST)
+    model_file.save(paths.MODEL, made, TEST.normalisation)
+    return made
+
+
+def test_check_refuses_a_bad_value_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    right = paths.PARAMETERS.read_bytes()
+    for section, key, value in (
+        ("train", "epochs", 0),
+        ("download", "source", "mnits"),
+        ("model", "blocks", [8, "pol"]),
+        ("model", "parameter_budget", 9),
+        ("train", "device", "cuda"),
+    ):
+        change_parameters(paths.PARAMETERS, {section: {key: value}})
+        with pytest.raises(UserError, match=f"params.yaml: {section}.{key}.* is "):
+            check.main()
+        paths.PARAMETERS.write_bytes(right)
+    assert [str(path) for path in Path().iterdir()] == ["params.yaml"]
+    check.main()
+    assert paths.CHECKED.is_file()
+
+
+def test_train_writes_what_belongs_together() -> None:
+    change_parameters(paths.PARAMETERS, SMALL)
+    validation = drawn.split(60, seed=1)
+    split.save(paths.TRAIN, drawn.split(300))
+    split.save(paths.VALIDATION, validation)
+    train.main()
+    learner, normalisation = model_file.load(paths.MODEL)
+    metrics = json.loads(paths.TRAIN_METRICS.read_text())
+    assert normalisation == validation.normalisation
+    assert metrics["parameters"] == sum(weight.numel() for weight in learner.parameters())
+    for name, value in measure_split(learner, validation).items():
+        assert metrics[f"validation_{name}"] == pytest.approx(value, rel=1e-5)
+    assert json.loads(paths.ENVIRONMENT.read_text()) == environment.describe(torch.device("cpu"))
+    first, last = pd.read_csv(paths.CURVES).to_dict("records")
+    assert (first["epoch"], last["epoch"]) == (1, 2)
+    assert last == pytest.approx({key: metrics[key] for key in last})
+    assert not paths.CHECKPOINT.exists()
+
+
+def test_evaluate_scores_every_image_once(
+    untrained: DigitNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "ERRORS_SHOWN", 4)  # drawing takes longer than scoring
+    monkeypatch.setattr(evaluate, "VERSIONS_SHOWN", 1)
+    evaluate.main()
+    metrics = json.loads(paths.TEST_METRICS.read_text())
+    with torch.no_grad():
+        predicted = untrained(TEST.normalisation(TEST.images.unsqueeze(1))).argmax(1)
+    errors = int((predicted != TEST.labels).sum())
+    assert (metrics["dataset"], metrics["examples"], metrics["errors"]) == ("mnist", 1234, errors)
+    assert metrics["accuracy"] == pytest.approx(1 - errors / 1234, abs=1e-6)
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    assert metrics["parameters"] == sum(weight.numel() for weight in untrained.parameters())
+    assert metrics["parameter_budget"] == 20_000
+    table = pd.read_csv(paths.CONFUSION)
+    assert (len(table), table["count"].sum()) == (100, 1234)
+    assert table.query("actual != predicted")["count"].sum() == errors
+    bars = pd.read_csv(paths.DIGITS)
+    assert bars["errors"].sum() == errors
+    assert metrics["recall"] == dict(zip(bars["digit"].astype(str), bars["recall"], strict=True))
+    for path in (paths.WORST_ERRORS, paths.AUGMENTATION):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_shows_the_worst_errors_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[list[float]] = []
+    monkeypatch.setattr(evaluate.pictures, "worst_errors", lambda *rest: shown.extend(rest) or b"")
+    evaluate.draw_errors(TEST, torch.randn(1234, 10, generator=seeded(1)))
+    _, labels, predicted, losses = shown
+    assert len(losses) == evaluate.ERRORS_SHOWN
+    assert losses == sorted(losses, reverse=True)
+    assert all(label != digit for label, digit in zip(labels, predicted, strict=True))
+
+
+def test_evaluate_refuses_an_empty_split_and_an_infinite_loss(
+    untrained: DigitNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = torch.full([1234, 10], torch.nan)
+    monkeypatch.setattr(evaluate.model_file, "classify", lambda *_: nothing)
+    with pytest.raises(UserError, match=r"model.safetensors: its loss on .* is nan"):
+        evaluate.main()
+    split.save(paths.TEST, TEST.first(0))
+    with pytest.raises(UserError, match="holds no images"):
+        evaluate.main()
+    assert not paths.TEST_METRICS.exists()

@@ -1,0 +1,1 @@
+"""What the Makefile calls that is not a stage."""

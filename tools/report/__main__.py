@@ -1,0 +1,74 @@
+"""All results on one page that needs no network: `make plots`.
+
+Reads metrics/, the tables and pictures in plots/ and, through DVC, the newest commit with
+different results. Writes dvc_plots/index.html and, for the README, plots/learning_curves.svg,
+confusion.svg and digits.svg. The words and markup of the page are in page.html.jinja.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from digits.core import files
+from digits.core.errors import exit_with
+from stages import paths
+from tools.report import page, results
+from tools.report.results import TABLES, Spec, rows_of
+
+PAGE = Path("dvc_plots/index.html")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file; empty if it is missing."""
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) -> dict[str, Any]:
+    """What the template shows; `now` and `both` are plots without and with the earlier result."""
+    errors = [row for row in rows_of(now["confusion"]) if row["actual"] != row["predicted"]]
+    pictures = {path.stem: path.read_bytes() for path in Path("plots").glob("*.png")}
+    return {
+        "metrics": read(paths.TEST_METRICS),
+        "training": read(paths.TRAIN_METRICS),
+        "study": read(paths.STUDY),
+        "now": now,
+        "both": both,
+        "commonest_error": max(errors, key=lambda row: int(row["count"])),
+        "worst_digit": max(rows_of(now["digits"]), key=lambda row: float(row["error_percent"])),
+        "pictures": {name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        "earlier": earlier,
+        "subject": results.git("log", "-1", "--format=%s", earlier).strip() if earlier else "",
+        "changes": results.read_changes(earlier) if earlier else {},
+        "shallow": results.git("rev-parse", "--is-shallow-repository").strip() == "true",
+    }
+
+
+def render(values: dict[str, Any]) -> str:
+    """The body of the page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(values)
+
+
+def main() -> None:
+    """Write the page and the SVGs."""
+    results.require_results()
+    earlier = results.earlier_commit()
+    both = results.read_plots(earlier)
+    now = {name: results.only_now(spec) for name, spec in both.items()}
+    files.write(PAGE, page.page(render(variables(earlier, now, both))).encode())
+    for table in TABLES:
+        files.write(table.with_suffix(".svg"), page.svg(now[table.stem]).encode())
+    print(PAGE.resolve().as_uri())
+
+
+if __name__ == "__main__":
+    exit_with(main)
