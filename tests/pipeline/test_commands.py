@@ -22,7 +22,6 @@ make repro
 . .venv/bin/activate
 python -m digits.predict photo.jpg scans/
 python -m stages.train --help
-python -m stages.download
 dvc repro
 dvc status
 dvc status dvc.yaml
