@@ -89,8 +89,8 @@ def main() -> None:
     if metrics["dataset"] == "sample":
         print(
             f"This was the built-in sample, not MNIST: {result}.\n"
-            "For MNIST: `git checkout params.yaml dvc.lock metrics plots`, then `make run` with a\n"
-            "network, or `MNIST_MIRROR=/folder/with/the/four/files make run` without one."
+            "For MNIST: `git checkout params.yaml dvc.lock metrics models plots`, then `make run`\n"
+            "with a network, or `MNIST_MIRROR=/folder/with/the/four/files make run` without one."
         )
     else:
         print(f"{metrics['dataset']}: {result}, {metrics['parameters']:,} parameters.")
