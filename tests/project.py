@@ -32,7 +32,6 @@ class Project:
     path: Path
     mirror: Path
     first_run: str = ""
-    killed_run: str = ""
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """Run a command to its end; returns what it printed, on both streams."""

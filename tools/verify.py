@@ -8,6 +8,7 @@ entry that it can parse; here nothing is trusted. `--remove` (`make verify REMOV
 is damaged from cache and remote, so that DVC can replace it; it never touches the workspace.
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator
@@ -36,9 +37,7 @@ RUN = re.compile(r"[0-9a-f]{128}")
 REPAIR_CACHE = "`dvc pull`, or `dvc commit dvc.yaml` if the workspace is intact, stores it again"
 REPAIR_REMOTE = "`dvc push` from an intact copy"
 REPAIR_RUN = "its stage stores it again when it next runs"
-REPAIR_UNREAD = (
-    "it may be intact and is kept; verify again when it can be read, or delete it yourself"
-)
+REPAIR_UNREAD = "it may be intact and is kept; verify again when it can be read, or delete it"
 REPAIR_CACHED = "delete it, then `dvc checkout`, `dvc pull` or `dvc repro` brings it back"
 REPAIR_TRACKED = "`git restore` brings it back; if the change is yours, `dvc repro`"
 FETCH_CACHE = "`dvc pull` or `dvc repro` stores them"
@@ -139,11 +138,10 @@ def check_stored(odb: HashFileDB, named: list[Locked], remove: bool, report: Rep
             if not wrong:
                 report.whole += 1
                 continue
-            done = "delete it (`make verify REMOVE=1`)"
+            done = "deleted" if remove else "delete it (`make verify REMOVE=1`)"
             if remove:
                 fs.remove(path)
                 seen.remove(name)
-                done = "deleted"
             report.wrong.append(f"{where}: {wrong}; {done}, then {repair}")
     absent = {entry.path for entry in named if entry.cached and entry.md5 not in seen}
     report.absent.extend(sorted(absent))
@@ -205,7 +203,9 @@ def check(root: Path, remove: bool = False) -> list[Report]:
 
 
 def main() -> None:
-    reports = check(Path.cwd(), remove="--remove" in sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
+    parser.add_argument("--remove", action="store_true", help="delete what is damaged")
+    reports = check(Path.cwd(), parser.parse_args().remove)
     for report in reports:
         for line in report.wrong:
             print(f"wrong: {line}")
