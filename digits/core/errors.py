@@ -1,7 +1,8 @@
 """Errors that a user can fix, and how a command ends with one."""
 
+import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class UserError(Exception):
@@ -12,6 +13,12 @@ def one_line(text: str, width: int = 200) -> str:
     """Text from outside, such as a server's or a file's, as one line that a terminal can show."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text[:width])
     return shown + "..." * (len(text) > width)
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A hint, with a space behind it, if one of the words is close to a misspelt one."""
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
 
 
 def is_interrupt(error: BaseException | None) -> bool:

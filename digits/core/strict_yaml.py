@@ -1,6 +1,5 @@
 """A YAML file checked against a schema, and the message where it is refused."""
 
-import difflib
 import reprlib
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -10,7 +9,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from digits.core.errors import UserError, one_line
+from digits.core.errors import UserError, did_you_mean, one_line
 
 
 class Section(BaseModel):
@@ -67,8 +66,7 @@ def _explain(detail: ErrorDetails, schema: type[Section]) -> str:
     match detail["type"]:
         case "extra_forbidden":
             keys = list(_section(schema, location[:-1]).model_fields)
-            close = difflib.get_close_matches(str(location[-1]), keys, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = did_you_mean(str(location[-1]), keys)
             return f"{key}: unknown key; {hint}allowed here: {', '.join(keys)}"
         case "missing":
             advice = _section(schema, location[:-1]).if_missing or schema.if_missing

@@ -1,10 +1,8 @@
 """What `model.blocks` and `model.hidden` mean: the only interpreter of that language."""
 
-import difflib
-
 from digits.core.config import Architecture
 from digits.core.data_shape import CLASSES, IMAGE_SIZE
-from digits.core.errors import UserError
+from digits.core.errors import UserError, did_you_mean
 from digits.network.layers import WORDS, ConvBlock, Layer, Linear, Shape
 
 
@@ -22,9 +20,8 @@ def layers_of(architecture: Architecture) -> list[Layer]:
             pool = blocks[place + 1 : place + 2] == ["pool"] and shape.size > 1
             layers.append(ConvBlock(convolutions, shape, block, pool))
         elif block not in WORDS:
-            close = difflib.get_close_matches(block, WORDS, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
             words = ", ".join(f"'{word}'" for word in WORDS)
+            hint = did_you_mean(block, WORDS)
             raise UserError(
                 f"model.blocks.{place} is {block[:60]!r}: {hint}should be {words} or a whole "
                 "number of channels, 1 to 1024"

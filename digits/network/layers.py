@@ -53,7 +53,7 @@ class Layer(ABC):
 class ConvBlock(Layer):
     """conv3x3 (padding 1), BatchNorm and ReLU; MaxPool2d(2) too if a pool follows."""
 
-    number: int  # from 1
+    number: int  # counted from 1
     input: Shape
     channels: int
     pool: bool

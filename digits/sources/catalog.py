@@ -5,11 +5,10 @@ the files themselves; those of the others are published by TensorFlow Datasets
 (tensorflow_datasets/url_checksums) for files that torchvision knows by their md5.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from digits.core.errors import UserError
+from digits.core.errors import UserError, did_you_mean
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
 TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
@@ -23,7 +22,7 @@ class Dataset:
     """A data set: its files, and what the model card says of it.
 
     digests: sha256 by file name. mirrors: addresses of folders that hold the files; both are empty
-    where the files come from elsewhere. `task` ends with "a grey image of 28x28 pixels".
+    where the files come from elsewhere.
     """
 
     name: str
@@ -167,8 +166,7 @@ def find(source: str) -> Dataset:
     """
     if source not in CATALOG:
         *names, last = (f"'{name}'" for name in CATALOG)
-        close = difflib.get_close_matches(source, CATALOG, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
+        hint = did_you_mean(source, CATALOG)
         raise UserError(
             f"params.yaml: download.source is {source!r}: {hint}should be {', '.join(names)} "
             f"or {last}"

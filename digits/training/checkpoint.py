@@ -74,10 +74,8 @@ class Checkpoint:
             and int(state["optimizer.taken"]) * epochs == steps * done
         ):
             return self._refuse("is damaged")
-        try:
-            rng.set_state(
-                state["generator"]
-            )  # first: only torch can tell whether the bytes are valid
+        try:  # first: only torch can tell whether these bytes are valid
+            rng.set_state(state["generator"])
         except RuntimeError:
             return self._refuse("is damaged")
         network.load_state_dict(_part(state, "network."))

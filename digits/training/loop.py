@@ -69,10 +69,9 @@ def fit(
             or there are too few steps for the schedule.
     """
     training = config.train
-    check_size(len(train), training, network)
+    steps = check_size(len(train), training, network)
     prepare_processor()
     network.to(memory_format=torch.channels_last)
-    steps = training.epochs * math.ceil(len(train) / training.batch_size)
     optimizer = Adam(network.parameters(), training, steps)
     history = checkpoint.restore(network, optimizer, rng) if checkpoint else []
     if history:
@@ -143,8 +142,8 @@ def check_finite(network: DigitNet, epoch: int, training: Training) -> None:
         )
 
 
-def check_size(images: int, training: Training, network: DigitNet) -> None:
-    """Refuse a number of images that BatchNorm or the schedule cannot work with.
+def check_size(images: int, training: Training, network: DigitNet) -> int:
+    """The number of steps; refuses images that BatchNorm or the schedule cannot work with.
 
     Raises:
         UserError: the last batch is a single image, or warm-up is a single step.
@@ -163,3 +162,4 @@ def check_size(images: int, training: Training, network: DigitNet) -> None:
             f"params.yaml: train.pct_start is {training.pct_start}: of {steps} steps in all, more "
             "than one must be warm-up; raise it, or train.epochs, or lower train.batch_size"
         )
+    return steps
