@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes secon
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/installed ## make .venv and install the locked packages
+setup: .venv/development ## make .venv with all locked packages, those for development too
 
 run: .venv/installed ## reproduce the pipeline; without a network, on the built-in sample
 	@$(PYTHON) -m tools.run
@@ -30,28 +30,28 @@ demo: .venv/installed ## draw a digit in the browser and watch the network read 
 	@$(PYTHON) -m demo.build
 	@$(PYTHON) -m demo.serve
 
-study: .venv/installed ## train many seeds of each recipe on Ray (RAY_ADDRESS: on a cluster) and report
+study: .venv/development ## train many seeds of each recipe on Ray (RAY_ADDRESS: on a cluster) and report
 	@$(PYTHON) -m dvc repro study/dvc.yaml
 	@$(PYTHON) -m study.report
 
-test: .venv/installed ## run the unit and pipeline tests, which take minutes
+test: .venv/development ## run the unit and pipeline tests, which take minutes
 	@$(PYTHON) -m pytest -m "not slow"
 
 test-all: test ## run every test: faults, study and browser too
 	@$(PYTHON) -m pytest -m slow
 
-test-faults: .venv/installed ## cause each fault as often as docs/guarantees.md says (SEED=1: others)
+test-faults: .venv/development ## cause each fault as often as docs/guarantees.md says (SEED=1: others)
 	@$(PYTHON) -m pytest tests/faults --thorough $(if $(SEED),--fault-seed $(SEED))
 
-lint: .venv/installed ## check style (ruff) and types (pyright, strict)
+lint: .venv/development ## check style (ruff) and types (pyright, strict)
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m basedpyright
 
-bench: repro ## measure speed and memory side by side into tools/benchmarks/results.md
+bench: .venv/development repro ## measure speed and memory side by side into tools/benchmarks/results.md
 	@$(PYTHON) -m tools.benchmarks.bench
 
-bench-quick: .venv/installed ## the same on few images, printed only
+bench-quick: .venv/development ## the same on few images, printed only
 	@$(PYTHON) -m tools.benchmarks.bench --quick
 
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
@@ -59,24 +59,31 @@ lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 		--no-emit-index-url --all-extras --group dev --group study pyproject.toml -o requirements.txt
 
 # GHSA-w8v5-vhqr-4h9v has no fix; SECURITY.md says what it means here
-audit: .venv/installed ## look up known vulnerabilities of the locked packages (needs a network)
+audit: .venv/development ## look up known vulnerabilities of the locked packages (needs a network)
 	@$(PYTHON) -m pip_audit --strict --require-hashes --disable-pip -r requirements.txt \
 		--ignore-vuln GHSA-w8v5-vhqr-4h9v
 
 # uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
 # Wheels only, because building a package fetches and runs its build tools. The two packages without
 # a wheel are built with the setuptools of the lock, whose hash is checked like all others.
+INSTALL = $(PYTHON) -m uv pip install --quiet --python $(PYTHON) --require-hashes \
+	--only-binary :all: --no-binary antlr4-python3-runtime --no-binary wsgidav \
+	--constraint requirements.txt --build-constraint requirements.txt
+
 .venv/installed: requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: python3 is $$(python3 --version 2>&1); this project needs Python 3.11 or newer" >&2; exit 1; }
-	@echo "installing requirements.txt into .venv; the first time takes a minute or two" >&2
+	@echo "installing packages of requirements.txt into .venv; the first time takes a minute or two" >&2
 	@rm -f $@; python3 -m venv --clear .venv || \
 		{ echo "error: python3 cannot make .venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@sed -n '/^uv==/,/# via/p' requirements.txt > .venv/uv.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--only-binary :all: -r .venv/uv.txt
-	@$(PYTHON) -m uv pip sync --quiet --python $(PYTHON) --require-hashes \
-		--only-binary :all: --no-binary antlr4-python3-runtime --no-binary wsgidav \
-		--build-constraints requirements.txt requirements.txt
-	@$(PYTHON) -c 'from tools.report.page import vega; vega()' # .venv/vega.js
+	@$(INSTALL) --all-extras -r pyproject.toml
+	@touch $@
+
+# the rest of the lock: what only tests, checks, benchmarks and studies import
+.venv/development: .venv/installed
+	@echo "installing the rest of requirements.txt into .venv" >&2
+	@$(INSTALL) -r requirements.txt
 	@touch $@

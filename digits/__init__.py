@@ -13,8 +13,3 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
     os.environ["MKL_CBWR"] = "COMPATIBLE"
-
-# How long a thread of GNU OpenMP spins before it sleeps: microseconds instead of the milliseconds
-# that make training crawl beside a busy process.
-os.environ["GOMP_SPINCOUNT"] = "2000"
-os.environ.pop("OMP_WAIT_POLICY", None)

@@ -6,7 +6,6 @@ after every epoch, plots/learning_curves.csv. A run that is stopped leaves
 checkpoints/train.safetensors; the next one resumes from it, and removes it at the end.
 """
 
-import pandas as pd
 from tqdm import tqdm
 
 from digits.core import config, files, split
@@ -20,7 +19,9 @@ from stages import paths
 
 
 def write_curves(history: list[Epoch]) -> None:
-    table = pd.DataFrame(history).to_csv(index=False, float_format="%.6g")
+    """A row for each epoch; not with pandas, which takes a third of a second and 30 MB."""
+    rows = [["" if value is None else f"{value:.6g}" for value in row.values()] for row in history]
+    table = "".join(",".join(row) + "\n" for row in [list(history[0]), *rows])
     files.write(paths.CURVES, table.encode())
 
 

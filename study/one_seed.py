@@ -11,7 +11,7 @@ import torch
 from digits.core.config import Config
 from digits.core.errors import UserError
 from digits.core.split import Split
-from digits.network import fused, model_file
+from digits.network import model_file
 from digits.network.digitnet import pick_device
 from digits.training import environment
 from digits.training.loop import measure_split, train_network
@@ -49,10 +49,7 @@ def train_seed(
         path = Path(folder) / "model.safetensors"
         model_file.save(path, network, train.normalisation)
         md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()  # as in dvc.lock
-    return {
-        "recipe": name, "seed": config.train.seed, **metrics, **last,
-        "threads": fused.THREADS, "model_md5": md5,
-    }  # fmt: skip
+    return {"recipe": name, "seed": config.train.seed, **metrics, **last, "model_md5": md5}
 
 
 def fingerprint(config: Config, train: Split, scored: Split) -> str:

@@ -22,8 +22,7 @@ NOT_SHIPPED = ["/*", "!/.", "!/digits", "!/study"]  # to a cluster: all but the 
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
 COLUMNS = [
-    "recipe", "seed", "accuracy", "loss", "train_accuracy", "train_loss", "threads", "model_md5",
-    "fingerprint",
+    "recipe", "seed", "accuracy", "loss", "train_accuracy", "train_loss", "model_md5", "fingerprint"
 ]  # fmt: skip
 
 

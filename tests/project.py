@@ -124,7 +124,7 @@ def make_project(folder: Path) -> Project:
         capture_output=True,
         text=True,
     ).stdout
-    # and what Numba has compiled, which counts while the source keeps its time
+    # and what Numba has compiled
     compiled = [str(file.relative_to(ROOT)) for file in ROOT.glob("digits/**/__pycache__/*.nb?")]
     for name in [*filter(None, listed.split("\0")), *compiled]:
         if (ROOT / name).is_file():

@@ -26,20 +26,22 @@ from stages import paths
 SAMPLE = {"download": {"source": "sample"}, "preprocess": {"validation_size": 500}}
 
 
-def dvc(*arguments: str) -> str:
-    """What a dvc command prints; it may fail."""
+def dvc(*arguments: str) -> str | None:
+    """What a dvc command prints; None if it fails."""
     command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return None if done.returncode else done.stdout
 
 
 def is_restored() -> bool:
     """Whether the download stage has nothing to do, after asking DVC's cache and its remote."""
-    for command in ([], ["checkout", "check", "download"], ["pull", "check", "download"]):
-        if command:
-            dvc(*command)
-        if dvc("status", "--json", "download").strip() == "{}":
-            return True
-    return False
+    status = "status", "--json", "download"
+    if dvc(*status) == "{}\n":
+        return True
+    return any(
+        dvc(command, "check", "download") is not None and dvc(*status) == "{}\n"
+        for command in ("checkout", "pull")
+    )
 
 
 def fetch_mnist() -> bool:

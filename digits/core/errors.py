@@ -21,13 +21,6 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'? " if close else ""
 
 
-def is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C caused the error; compiled code can wrap it in a SystemError."""
-    while isinstance(error, SystemError):
-        error = error.__cause__
-    return isinstance(error, KeyboardInterrupt)
-
-
 def exit_with(main: Callable[[], None]) -> None:
     """Run `main`; where the user can act, end the process with a message, not a traceback.
 
@@ -38,8 +31,6 @@ def exit_with(main: Callable[[], None]) -> None:
         main()
     except (UserError, OSError) as error:
         sys.exit(f"error: {error}")
-    except (KeyboardInterrupt, SystemError) as error:
-        if not is_interrupt(error):
-            raise
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -13,12 +13,11 @@ def layers_of(architecture: Architecture) -> list[Layer]:
         UserError: a word that means nothing, more pooling than there are pixels, no convolution.
     """
     layers, blocks = list[Layer](), architecture.blocks
-    shape, convolutions, pool = Shape(1, IMAGE_SIZE), 0, False
+    shape, convolutions = Shape(1, IMAGE_SIZE), 0
     for place, block in enumerate(blocks):
         if isinstance(block, int):
             convolutions += 1
-            pool = blocks[place + 1 : place + 2] == ["pool"] and shape.size > 1
-            layers.append(ConvBlock(convolutions, shape, block, pool))
+            layers.append(ConvBlock(convolutions, shape, block))
         elif block not in WORDS:
             words = ", ".join(f"'{word}'" for word in WORDS)
             hint = did_you_mean(block, WORDS)
@@ -26,8 +25,6 @@ def layers_of(architecture: Architecture) -> list[Layer]:
                 f"model.blocks.{place} is {block[:60]!r}: {hint}should be {words} or a whole "
                 "number of channels, 1 to 1024"
             )
-        elif pool:
-            pool = False  # this word is a part of the convolution before it
         else:
             layers.append(WORDS[block](shape))
         shape = layers[-1].output

@@ -15,8 +15,13 @@ class Dropout(nn.Dropout):
         """Zero each value with probability p and scale the rest by 1 / (1 - p), in training."""
         if not self.training or self.p == 0:
             return input
-        random = torch.rand(input.shape, generator=rng, device=input.device)
-        return input * random.ge_(self.p).div_(1 - self.p)
+        return input * self.mask(input.shape, rng, input.device)
+
+    def mask(
+        self, shape: tuple[int, ...], rng: torch.Generator | None, device: torch.device
+    ) -> torch.Tensor:
+        """What to multiply values of this shape by."""
+        return torch.rand(shape, generator=rng, device=device).ge_(self.p).div_(1 - self.p)
 
 
 class DigitNet(nn.Module):

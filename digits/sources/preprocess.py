@@ -44,7 +44,7 @@ def _read_pair(raw: Path, image_file: str, label_file: str) -> tuple[torch.Tenso
             f"{raw}: {len(images):,} images in {image_file}, but {len(labels):,} labels in "
             f"{label_file}"
         )
-    return images, labels
+    return torch.from_numpy(images), torch.from_numpy(labels)
 
 
 def split_indices(labels: torch.Tensor, config: Preprocess) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,19 +14,19 @@ AT_ONCE = 1024  # images augmented together; takes half the time of 128 at a tim
 def batches(
     split: Split, size: int, augmentation: Augmentation, rng: torch.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Every image of a split once, in random order.
+    """Every image of a split once, in random order, some batches at a time.
 
     Args:
         split: on the device of `rng`.
-        size: images per batch; the last batch holds the remainder.
+        size: images per batch; the last batch of all holds the remainder.
         augmentation: how far to move them.
         rng: draws the order and the augmentation.
 
     Yields:
-        images float32 `(size, 1, H, W)` and their labels uint8 `(size,)`.
+        images float32 `(N, 1, H, W)` and their labels uint8 `(N,)`, whole batches one after the
+        other.
     """
     order = torch.randperm(len(split), generator=rng, device=rng.device)
     for indices in order.split(size * max(1, AT_ONCE // size)):
         images = split.images.index_select(0, indices).unsqueeze(1).float()
-        images = split.normalisation(augment(images, augmentation, rng))
-        yield from zip(images.split(size), split.labels[indices].split(size), strict=True)
+        yield split.normalisation(augment(images, augmentation, rng)), split.labels[indices]

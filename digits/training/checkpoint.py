@@ -19,7 +19,7 @@ from digits.training.optimizer import Adam
 
 LIBRARY = Path(__file__).parents[1]
 CODE = [LIBRARY / name for name in ("core", "network", "training")]
-PACKAGES = ["numba", "numpy", "torch"]
+PACKAGES = ["llvmlite", "numba", "numpy", "torch"]
 
 Epoch = dict[str, int | float | None]
 
@@ -95,7 +95,7 @@ class Checkpoint:
 def key_of(sections: Iterable[BaseModel], splits: Iterable[Split], device: torch.device) -> str:
     """A sha256 of everything that determines a run: parameters, data, code, versions, device."""
     digest = hashlib.sha256(f"{platform.python_version()} {platform.machine()}".encode())
-    digest.update(f"\n{device.type}".encode())
+    digest.update(f"\n{device.type} {torch.backends.cpu.get_cpu_capability()}".encode())
     for package in PACKAGES:
         digest.update(f"\n{package} {version(package)}".encode())
     for section in sections:

@@ -9,14 +9,14 @@ from digits.core.config import Augmentation, Config, Training
 from digits.core.errors import UserError
 from digits.core.split import Split
 from digits.network.digitnet import DigitNet
-from digits.network.fused import prepare_processor
 from digits.network.layers import ConvBlock
 from digits.network.model_file import classify
 from digits.training import batchnorm_statistics
 from digits.training.batches import batches
 from digits.training.checkpoint import Checkpoint, Epoch
-from digits.training.metrics import Metrics, loss, measure
+from digits.training.metrics import Metrics, measure
 from digits.training.optimizer import Adam
+from digits.training.trainer import Trainer, trainer_of
 
 AfterEpoch = Callable[[list[Epoch]], None]
 
@@ -70,20 +70,23 @@ def fit(
     """
     training = config.train
     steps = check_size(len(train), training, network)
-    prepare_processor()
-    network.to(memory_format=torch.channels_last)
+    torch.set_num_threads(1)  # more change the bits of sums
     optimizer = Adam(network.parameters(), training, steps)
+    trainer = trainer_of(network, optimizer)
     history = checkpoint.restore(network, optimizer, rng) if checkpoint else []
     if history:
         after_epoch(history)
     for epoch in range(len(history) + 1, training.epochs + 1):
         if training.dropout_epochs is not None and epoch > training.dropout_epochs:
             network.dropout.p = 0  # early dropout: https://arxiv.org/abs/2303.01500
-        trained = train_epoch(network, train, config.augment, training, optimizer, rng)
+        trained = train_epoch(trainer, train, config.augment, rng)
         if training.norm_images:
-            batchnorm_statistics.recompute(network, train, training.norm_images)
+            batchnorm_statistics.recompute(trainer, train, training.norm_images)
         check_finite(network, epoch, training)
-        validated = measure_split(network, validation) if len(validation) else {}
+        validated: Metrics = {}
+        if len(validation):
+            logits = trainer.classify(validation.images, validation.normalisation)
+            validated = measure(logits, validation.labels)
         history.append(
             {"epoch": epoch, "learning_rate": optimizer.learning_rate}
             | {f"train_{name}": value for name, value in trained.items()}
@@ -96,36 +99,15 @@ def fit(
 
 
 def train_epoch(
-    network: DigitNet,
-    train: Split,
-    augmentation: Augmentation,
-    training: Training,
-    optimizer: Adam,
-    rng: torch.Generator,
+    trainer: Trainer, train: Split, augmentation: Augmentation, rng: torch.Generator
 ) -> Metrics:
     """Train on every image once, in random order; returns the metrics of the logits on the way."""
-    network.train()
     logits: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
-    for images, answers in batches(train, training.batch_size, augmentation, rng):
-        logits.append(train_step(network, images, answers, optimizer, rng))
+    for images, answers in batches(train, trainer.optimizer.config.batch_size, augmentation, rng):
+        logits.append(trainer.train(images, answers, rng))
         labels.append(answers)
     return measure(torch.cat(logits), torch.cat(labels))
-
-
-def train_step(
-    network: DigitNet,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    optimizer: Adam,
-    rng: torch.Generator,
-) -> torch.Tensor:
-    """One step of the optimizer; returns the logits that led to it."""
-    optimizer.zero_grad()
-    logits = network(images, rng)
-    loss(logits, labels).backward()
-    optimizer.step()
-    return logits.detach()
 
 
 def measure_split(network: DigitNet, split: Split) -> Metrics:

@@ -9,6 +9,8 @@ Metrics = dict[str, float]
 def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The mean cross-entropy in nats, which training minimises: a scalar of the logits' dtype.
 
+    network/fast/backward.py has its gradient once more, for the fast path.
+
     Args:
         logits: floating point `(N, 10)`, N at least 1.
         labels: uint8 or int64 `(N,)`.

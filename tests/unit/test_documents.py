@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_metrics_and_of_the_study() -> None:
     spreads = [each["sd"] for each in summaries.values()]
     assert percents(min(spreads), max(spreads), min(errors), max(errors)) <= results
     described = json.loads((ROOT / "metrics/study/described.json").read_text())["accuracies"]
-    assert sum(value >= 0.9943 for value in described.values()) == 1, "the README says that one did"
+    assert max(described.values()) < 0.9943, "the README says that no seed reaches it"
 
     measured = numbers_in((ROOT / "tools/benchmarks/results.md").read_text())
     rounded = {f"{float(number.replace(',', '')):.1f}" for number in measured}

@@ -21,8 +21,8 @@ from digits import predict
 from digits.core import config
 from digits.export.mnist_form import as_mnist
 from digits.export.onnx_file import encode, operations_of
-from digits.training.loop import train_step
 from digits.training.optimizer import Adam
+from digits.training.trainer import trainer_of
 from tests import drawn
 from tests.project import ROOT
 from tests.unit.networks import network, seeded
@@ -36,9 +36,10 @@ def content() -> bytes:
     shaped = np.stack([as_mnist(Image.fromarray(image.numpy())) for image in split.images])
     images = split.normalisation(torch.from_numpy(shaped).unsqueeze(1))
     training = config.read(ROOT / "recipes/tuned.yaml").train
-    optimizer = Adam(learner.parameters(), training, steps=40)
+    training = training.model_copy(update={"batch_size": len(images)})
+    trainer = trainer_of(learner, Adam(learner.parameters(), training, steps=40))
     for _ in range(40):
-        train_step(learner, images, split.labels, optimizer, seeded())
+        trainer.train(images, split.labels, seeded())
     return encode(operations_of(learner), split.normalisation)
 
 

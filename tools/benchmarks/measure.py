@@ -3,13 +3,11 @@
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +15,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[2]
-DESCRIBED = "8,pool,16,pool,32,pool"  # blocks of the described recipe
 PROMISE = 0.9943  # the accuracy that the described recipe promises in its 19 epochs
 
+PINNED = ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"]
+BUSY = "while True: pass"
+
 Measurement = dict[str, float]
+Command = tuple[str, ...]
 
 
 class Laps:
@@ -60,48 +61,61 @@ class Run:
         return self.printed.get("seconds", self.wall)
 
 
-def run(*command: str, cwd: Path = ROOT) -> Run:
-    """Run python with these arguments to its end.
+def run(command: Command, cwd: Path = ROOT) -> Run:
+    """Run a command to its end.
 
     Raises:
         RuntimeError: it failed; with its stderr.
     """
-    begun = time.perf_counter()
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-        output = process.stdout.read()  # type: ignore[union-attr]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - begun
-        if process.returncode:
-            errors.seek(0)
-            raise RuntimeError(f"{' '.join(command)}: {errors.read().decode()}")
-    last = output.splitlines()[-1] if output.strip() else b""
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss
-    return Run(json.loads(last) if last.startswith(b"{") else {}, wall, usage.ru_maxrss / unit)
+    ended = subprocess.run(
+        module("tools.benchmarks.launch", *command),
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {ended.stderr}")
+    *lines, last = ended.stdout.splitlines()
+    wall, peak = json.loads(last)
+    printed = lines[-1] if lines else ""
+    return Run(json.loads(printed) if printed.startswith("{") else {}, wall, peak)
 
 
-def arm(name: str, images: int, epochs: int, *rest: str) -> tuple[str, ...]:
-    """The command of one arm."""
-    return ("-m", "tools.benchmarks.measurements", name, str(images), str(epochs), *rest)
+def module(name: str, *arguments: object) -> Command:
+    """The command that runs a module."""
+    return (sys.executable, "-m", name, *map(str, arguments))
 
 
-def take_turns(
-    arms: dict[str, tuple[str, ...]], repeats: int, cwd: Path = ROOT
-) -> dict[str, list[Run]]:
+def arm(name: str, images: int, epochs: int, *rest: object) -> Command:
+    """The command of one measurement of training."""
+    return module("tools.benchmarks.measurements", name, images, epochs, *rest)
+
+
+def plain(images: int, epochs: int, *rest: object) -> Command:
+    """The command of the plain script, without what `import digits` set in this process."""
+    unset = [f"--unset={name}" for name in PINNED]
+    return ("env", *unset, *module("tools.benchmarks.plain_script", images, epochs, *rest))
+
+
+def on_threads(count: int, command: Command) -> Command:
+    """The command with so many threads."""
+    return ("env", f"OMP_NUM_THREADS={count}", *command)
+
+
+def on_one_core(command: Command) -> Command:
+    """The command where it may use a single core."""
+    return ("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *command)
+
+
+def take_turns(arms: Mapping[str, Command], repeats: int, cwd: Path = ROOT) -> dict[str, list[Run]]:
     """Run every arm `repeats` times, one after the other in each round."""
     runs: dict[str, list[Run]] = {name: [] for name in arms}
     with tqdm(total=repeats * len(arms), unit="run", disable=None) as bar:
         for _ in range(repeats):
             for name, command in arms.items():
                 bar.set_description(name)
-                runs[name].append(run(*command, cwd=cwd))
+                runs[name].append(run(command, cwd))
                 bar.update()
     return runs
 
@@ -130,13 +144,6 @@ def machine() -> str:
     )
     return (
         f"{len(names)} cores of {names[0]}, {platform.system()}, Python "
-        f"{platform.python_version()}, {versions}. Ours on one thread, its convolutions on "
-        "two; the plain script with torch's own choice of threads."
+        f"{platform.python_version()}, {versions}. Ours uses instructions up to AVX2 and FMA, the "
+        "plain script all that torch finds."
     )
-
-
-def sections(text: str) -> dict[str, str]:
-    """The parts of the file by the number in their heading; the text before them is ''."""
-    parts = re.split(r"^(?=## \d)", text, flags=re.MULTILINE)
-    numbered = ((part[3:].partition(".")[0] if part[:3] == "## " else "", part) for part in parts)
-    return {number: part for number, part in numbered if part}

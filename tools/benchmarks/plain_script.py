@@ -1,8 +1,9 @@
-"""The described recipe as a plain torchvision script: `... .plain IMAGES EPOCHS WORKERS [score]`.
+"""The described recipe as a plain torchvision script.
 
 A Dataset of PIL images, per-image transforms, a DataLoader, a Sequential in NCHW with ReLU before
 the pool: what most people would write first. It shares only the recipe's numbers with this project,
-and does not import digits, which would pin instruction sets. Prints one JSON object with `seconds`;
+and does not import digits, which would pin instruction sets. `python -m
+tools.benchmarks.plain_script IMAGES EPOCHS WORKERS [score]` prints one JSON object with `seconds`;
 with `score` also the accuracy on the test set after every epoch, untimed, as `Laps` sums it up.
 """
 

@@ -11,13 +11,17 @@ from tests.unit.networks import Blocks, seeded, trained
 
 ARCHITECTURES = [
     # blocks, hidden, and the layers with the channels and the size of their outputs
-    ([8, "pool", 16], 32, "ConvBlock 8 14, ConvBlock 16 14, Linear 32 1, Linear 10 1"),
-    ([4, "pool", "pool"], None, "ConvBlock 4 14, MaxPool 4 7, Linear 10 1"),
+    (
+        [8, "pool", 16],
+        32,
+        "ConvBlock 8 28, MaxPool 8 14, ConvBlock 16 14, Linear 32 1, Linear 10 1",
+    ),
+    ([4, "pool", "pool"], None, "ConvBlock 4 28, MaxPool 4 14, MaxPool 4 7, Linear 10 1"),
     (["pool", 4, 5], None, "MaxPool 1 14, ConvBlock 4 14, ConvBlock 5 14, Linear 10 1"),
     (
         [1, "pool", "pool", "pool", "pool", 2],
         1,
-        "ConvBlock 1 14, MaxPool 1 7, MaxPool 1 3, MaxPool 1 1, ConvBlock 2 1, "
+        "ConvBlock 1 28, MaxPool 1 14, MaxPool 1 7, MaxPool 1 3, MaxPool 1 1, ConvBlock 2 1, "
         "Linear 1 1, Linear 10 1",
     ),
 ]

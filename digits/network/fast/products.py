@@ -1,0 +1,156 @@
+"""Convolutions and matrix products of an octet, and the gradients by their weights."""
+
+from typing import Any, NamedTuple
+
+from digits.network.fast.lanes import (
+    add_products,
+    add_weighted,
+    lane_sums,
+    load,
+    splat,
+    store_block,
+    zeros,
+)
+from digits.network.fast.register import LANES, Array, compiled
+
+
+class Plane(NamedTuple):
+    """One plane of a convolution of `f`; all fields are indices and steps.
+
+    Pixel (r, p) is the sum over channels c and taps (a, b) of
+    f[source + c plane + (r + a) pitch + 8 (p + b)] weights[w + c by_channel + (3 a + b) by_tap]
+    and goes to f[target + r target_pitch + 8 p].
+    """
+
+    size: int
+    source: int
+    pitch: int
+    plane: int
+    channels: int
+    w: int
+    by_channel: int
+    by_tap: int
+    target: int
+    target_pitch: int
+
+
+@compiled
+def _add_taps(sums: Any, f: Array, weights: Array, plane: Plane, source: int) -> Any:
+    """Add up a block of neighbouring pixels, which stays in registers."""
+    w = plane.w
+    for _ in range(plane.channels):
+        for _ in range(3):
+            for x in range(source, source + 3 * LANES, LANES):
+                sums = add_products(sums, f, x, plane.pitch, splat(f, weights[w]))
+                w += plane.by_tap
+            source += plane.pitch
+        source += plane.plane - 3 * plane.pitch
+        w += plane.by_channel - 9 * plane.by_tap
+    return sums
+
+
+def _strip(width: int) -> Any:
+    @compiled
+    def strip(f: Array, weights: Array, plane: Plane, column: int) -> None:
+        """The plane from this column on, `width` pixels wide, two rows at a time."""
+        source, target = plane.source + column * LANES, plane.target + column * LANES
+        for _ in range(plane.size // 2):
+            sums = _add_taps(zeros(f, 2, width), f, weights, plane, source)
+            store_block(f, target, plane.target_pitch, sums)
+            source += 2 * plane.pitch
+            target += 2 * plane.target_pitch
+        if plane.size % 2:
+            sums = _add_taps(zeros(f, 1, width), f, weights, plane, source)
+            store_block(f, target, plane.target_pitch, sums)
+
+    return strip
+
+
+_strip1, _strip4, _strip5, _strip6, _strip7 = map(_strip, (1, 4, 5, 6, 7))
+
+
+@compiled
+def convolve(f: Array, weights: Array, plane: Plane) -> None:
+    """One plane, in equal strips of 4 to 7 pixels: 14 sums fit into a core's 16 registers."""
+    strips = (plane.size + 6) // 7 if plane.size >= 4 else plane.size
+    for n in range(strips):
+        column = plane.size * n // strips
+        width = plane.size * (n + 1) // strips - column
+        if width == 7:
+            _strip7(f, weights, plane, column)
+        elif width == 6:
+            _strip6(f, weights, plane, column)
+        elif width == 5:
+            _strip5(f, weights, plane, column)
+        elif width == 4:
+            _strip4(f, weights, plane, column)
+        else:
+            _strip1(f, weights, plane, column)
+
+
+@compiled
+def weight_gradient(features: Array, first: int, last: int, layer: Any, k: int, c: int) -> Any:
+    """The gradient by the 9 weights from channel c to channel k, summed over octets."""
+    sums = zeros(features, 3, 3)
+    for octet in range(first, last):
+        f = features[octet]
+        x, y = layer.x - layer.pitch - LANES + c * layer.plane, layer.y + k * layer.y_plane
+        for _ in range(layer.size):
+            for p in range(0, layer.size * LANES, LANES):
+                sums = add_products(sums, f, x + p, layer.pitch, load(f, y + p))
+            x += layer.pitch
+            y += layer.y_pitch
+    return lane_sums(sums)
+
+
+@compiled
+def multiply(
+    f: Array, source: int, inputs: int, target: int, outputs: int, weights: Array, w: int,
+    steps: tuple[int, int],
+) -> None:  # fmt: skip
+    """A matrix product: f[target + 8 o] is the sum over i of f[source + 8 i] times a weight.
+
+    The weight is weights[w + i * steps[0] + o * steps[1]].
+    """
+    by_input, by_output = steps
+    whole = outputs - outputs % LANES
+    for o in range(0, whole, LANES):
+        sums = zeros(f, 1, 8)
+        for i in range(inputs):
+            at = w + i * by_input + o * by_output
+            sums = add_weighted(sums, load(f, source + i * LANES), weights, at, by_output)
+        store_block(f, target + o * LANES, 0, sums)
+    for o in range(whole, outputs):
+        single = zeros(f, 1, 1)
+        for i in range(inputs):
+            at = w + i * by_input + o * by_output
+            single = add_weighted(single, load(f, source + i * LANES), weights, at, by_output)
+        store_block(f, target + o * LANES, 0, single)
+
+
+@compiled
+def add_gradient(
+    features: Array, first: int, last: int, x: int, inputs: int, g: int, gradient: Array, w: int
+) -> Any:
+    """Add to gradient[w : w + inputs] that by one output's weights, summed over octets.
+
+    Returns the gradient by its bias.
+    """
+    whole = inputs - inputs % LANES
+    for i in range(0, whole, LANES):
+        sums = zeros(features, 1, 8)
+        for octet in range(first, last):
+            f = features[octet]
+            sums = add_products(sums, f, x + i * LANES, 0, load(f, g))
+        for n, total in enumerate(lane_sums(sums)):
+            gradient[w + i + n] += total
+    for i in range(whole, inputs):
+        single = zeros(features, 1, 1)
+        for octet in range(first, last):
+            f = features[octet]
+            single = add_products(single, f, x + i * LANES, 0, load(f, g))
+        gradient[w + i] += lane_sums(single)[0]
+    bias = splat(features, 0.0)
+    for octet in range(first, last):
+        bias = bias + load(features[octet], g)
+    return lane_sums(((bias,),))[0]

@@ -1,0 +1,146 @@
+"""The fast path is torch's layers, in value and in gradient, with the same bits everywhere."""
+
+import copy
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from digits.network.digitnet import DigitNet
+from digits.network.fast.path import FastPath, is_supported
+from digits.training.metrics import loss
+from tests.project import ROOT
+from tests.unit.networks import Blocks, network, seeded
+
+# blocks, hidden and images: the recipes' shapes, then odd channels, odd sizes, images left over
+NETWORKS: list[tuple[Blocks, int | None, int]] = [
+    ([8, "pool", 16, "pool", 32, "pool"], 32, 24),
+    ([8, 8, "pool", 12, "pool", 14, "pool"], None, 20),
+    ([3, 5, "pool", 7, "pool", 9, "pool", 4, "pool", 6], None, 77),
+    ([1, "pool", 2, "pool", "pool", 3], 7, 9),
+    (["pool", 5, "pool", 13, 2], 11, 3),
+    (["pool", "pool", "pool", 3, 17], 1, 65),
+    ([2, "pool", "pool", "pool", "pool", 6], 9, 2),
+    ([4], None, 1),
+]
+
+
+def drawn_network(blocks: Blocks, hidden: int | None, dtype: torch.dtype) -> DigitNet:
+    """A network whose BatchNorm is not the identity; some scales are negative."""
+    rng, made = seeded(), network(blocks, hidden).to(dtype)
+    for name, weight in made.named_parameters():
+        if name.startswith("bn"):
+            torch.nn.init.uniform_(weight, -1.5, 1.5, rng)
+    for value in made.buffers():
+        if value.is_floating_point():
+            torch.nn.init.uniform_(value, 0.1, 1, rng)
+    return made.train()
+
+
+def images_of(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images whose left half is all alike, as paper is, and labels."""
+    images = torch.randn(count, 1, 28, 28, generator=seeded(1), dtype=dtype)
+    images[:, :, :, :14] = -0.4
+    return images, torch.randint(0, 10, (count,), generator=seeded(2), dtype=torch.uint8)
+
+
+def step(
+    made: DigitNet, images: torch.Tensor, labels: torch.Tensor, threads: int = 2
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits of a step that moves no weight, and its gradient: the first moment without a past.
+
+    With a mask for dropout.
+    """
+    moment = torch.zeros(sum(w.numel() for w in made.parameters()), dtype=images.dtype)
+    path = FastPath(made, moment, torch.zeros_like(moment), threads)
+    masks = torch.cat([each.flatten() for each in masks_of(path.masked, images)])
+    still = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
+    return path.train(images, labels, len(images), masks, still, 0), moment
+
+
+def masks_of(features: list[int], images: torch.Tensor) -> list[torch.Tensor]:
+    rng = seeded(3)
+    return [
+        torch.rand(len(images), each, generator=rng).to(images.dtype).round() * 2
+        for each in features
+    ]
+
+
+@pytest.mark.parametrize(("blocks", "hidden", "count"), NETWORKS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-2)])
+def test_a_step_is_torchs(
+    blocks: Blocks, hidden: int | None, count: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    ours = drawn_network(blocks, hidden, dtype)
+    plain = copy.deepcopy(ours).double()
+    images, labels = images_of(count, torch.float64)
+    linear = [m.in_features for m in plain.modules() if isinstance(m, torch.nn.Linear)]
+    masks = iter(masks_of(linear, images))
+    plain.dropout.forward = lambda input, rng=None: input * next(masks)  # type: ignore[method-assign]
+    expected = plain(images)
+    loss(expected, labels).backward()
+
+    logits, gradient = step(ours, images.to(dtype), labels)
+
+    assert (logits - expected).abs().max() <= tolerance * expected.abs().max()
+    parts = gradient.double().split([weight.numel() for weight in ours.parameters()])
+    for part, (name, weight) in zip(parts, plain.named_parameters(), strict=True):
+        theirs = weight.grad.flatten()
+        if "conv" in name and "bias" in name:
+            assert not part.any(), "BatchNorm takes it away again"
+        else:
+            assert (part - theirs).norm() <= tolerance * max(theirs.norm(), 1e-3), name
+    for (name, value), theirs in zip(ours.named_buffers(), plain.buffers(), strict=True):
+        assert torch.allclose(value.double(), theirs.double(), rtol=tolerance), name
+
+
+@pytest.mark.parametrize(("blocks", "hidden", "count"), NETWORKS)
+def test_classifying_is_torchs_evaluation(blocks: Blocks, hidden: int | None, count: int) -> None:
+    made = drawn_network(blocks, hidden, torch.float64)
+    images, _ = images_of(count, torch.float64)
+    expected = copy.deepcopy(made).eval()(images)
+    moment = torch.zeros(sum(w.numel() for w in made.parameters()), dtype=torch.float64)
+    path = FastPath(made, moment, moment.clone())
+    for batch in (count, 7):
+        assert torch.allclose(path.classify(images, batch), expected, rtol=1e-9)
+
+
+def digest(threads: int = 2, batch: int = 37) -> str:
+    """A digest of what some steps leave, to the bit."""
+    made = drawn_network([8, "pool", 5, "pool", 7], 6, torch.float32)
+    images, labels = images_of(100, torch.float32)
+    first = torch.zeros(sum(weight.numel() for weight in made.parameters()))
+    second = torch.zeros_like(first)
+    path = FastPath(made, first, second, threads)
+    rates = torch.tensor([[0.01, 1.0, 0.9]] * -(-100 // batch), dtype=torch.float64)
+    logits = path.train(images, labels, batch, torch.zeros(0), rates, 0.01)
+    path.collect_statistics(images[:90], 0.5)
+    results = [logits, path.classify(images), first, second, *made.state_dict().values()]
+    return hashlib.sha256(b"".join(each.numpy().tobytes() for each in results)).hexdigest()
+
+
+@pytest.mark.parametrize("batch", [1, 8, 37, 100])
+def test_any_number_of_threads_gives_the_same_bits(batch: int) -> None:
+    alone = digest(1, batch)
+    assert [digest(threads, batch) for threads in (2, 3, 4, 8, 16) for _ in range(3)] == [
+        alone
+    ] * 15
+
+
+def test_the_bits_do_not_depend_on_the_processor_that_numba_compiles_for() -> None:
+    code = "import digits; from tests.unit.network.test_fast import digest; print(digest())"
+    generic = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, cwd=ROOT, env=generic, stdout=subprocess.PIPE, check=True)
+    assert printed.stdout.decode().strip() == digest()
+
+
+def test_it_is_for_float32_on_a_cpu() -> None:
+    made = network([4, "pool"])
+    assert is_supported(made)
+    assert not is_supported(network([4, "pool"]).double())
+    with torch.device("meta"):
+        assert not is_supported(network([4, "pool"]))
