@@ -71,7 +71,7 @@ def test_tables_plot_and_summaries_are_those_of_the_files() -> None:
     ("name", "parameters_below", "mean", "mean_low"),
     [
         ("described", 20_000, 0, 0),
-        ("tuned", 15_579, 0.9945, 0.9943),
+        ("tuned", 15_579, 0.9943, 0),  # its interval includes the promise, as docs/results.md says
         ("small", 10_000, 0.9950, 0.9943),
         ("record", 20_000, 0.9960, 0.9943),
     ],
