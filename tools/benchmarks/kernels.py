@@ -27,7 +27,12 @@ from digits.network.digitnet import DigitNet
 from digits.network.fast.job import Network
 from digits.network.fast.lanes import add_products, load, store_block, zeros
 from digits.network.fast.path import FastPath
-from digits.network.fast.products import Plane, convolve, weight_gradient
+from digits.network.fast.products import (
+    add_filter_gradients,
+    backward_plane,
+    convolve,
+    forward_plane,
+)
 from digits.network.fast.register import LANES, Array
 from digits.network.fast.step import OCTETS
 from digits.network.layers import ConvBlock
@@ -84,11 +89,7 @@ def forward(net: Network, layer: Any, times: int) -> None:
     for _ in range(times):
         for first in range(0, len(net.features), OCTETS):
             for k in range(layer.outputs):
-                plane = Plane(
-                    layer.size, layer.x - layer.pitch - LANES, layer.pitch, layer.plane,
-                    layer.inputs, layer.w + 9 * layer.inputs * k, 9, 1,
-                    layer.y + k * layer.y_plane, layer.y_pitch,
-                )  # fmt: skip
+                plane = forward_plane(layer, k)
                 for octet in range(first, first + OCTETS):
                     convolve(net.features[octet], net.weights, plane)
 
@@ -98,13 +99,7 @@ def by_weights(net: Network, layer: Any, times: int) -> None:
     """As backward.py calls it."""
     for _ in range(times):
         for first in range(0, len(net.features), OCTETS):
-            w = layer.w
-            for k in range(layer.outputs):
-                for c in range(layer.inputs):
-                    last = first + OCTETS
-                    for total in weight_gradient(net.features, first, last, layer, k, c):
-                        net.gradients[0, w] += total
-                        w += 1
+            add_filter_gradients(net.features, first, first + OCTETS, layer, net.gradients[0])
 
 
 @native
@@ -113,11 +108,7 @@ def by_input(net: Network, layer: Any, times: int) -> None:
     for _ in range(times):
         for first in range(0, len(net.features), OCTETS):
             for c in range(layer.inputs):
-                plane = Plane(
-                    layer.size, layer.y - layer.y_pitch - LANES, layer.y_pitch, layer.y_plane,
-                    layer.outputs, layer.w + 9 * c + 8, 9 * layer.inputs, -1,
-                    layer.g + c * layer.size**2 * LANES, layer.size * LANES,
-                )  # fmt: skip
+                plane = backward_plane(layer, c)
                 for octet in range(first, first + OCTETS):
                     convolve(net.features[octet], net.weights, plane)
 

@@ -8,7 +8,13 @@ from digits.network.fast.forward import channel_of, drop
 from digits.network.fast.job import LOGITS, SLICES, Channel, Network, Piece, lanes_used
 from digits.network.fast.lanes import load, splat, store, where_greater
 from digits.network.fast.norm import passed_sums, to_gradient
-from digits.network.fast.products import Plane, add_gradient, convolve, multiply, weight_gradient
+from digits.network.fast.products import (
+    add_filter_gradients,
+    add_gradient,
+    backward_plane,
+    convolve,
+    multiply,
+)
 from digits.network.fast.register import LANES, compiled
 
 
@@ -113,30 +119,11 @@ def backward(piece: Piece, n: int) -> None:
                 layer, net.features[octet], y, channel, g, after, by_beta / count,
                 by_gamma / count, lanes_used(piece, octet),
             )  # fmt: skip
-    _add_weight_gradient(piece, layer)
+    gradient = net.gradients[piece.slice]
+    add_filter_gradients(net.features, piece.first, piece.last, layer, gradient)
     if n > 0:
-        _convolve_back(piece, layer)
-        _sum_passed(piece, n - 1)
-
-
-@compiled
-def _add_weight_gradient(piece: Piece, layer: Any) -> None:
-    gradient, w = piece.net.gradients[piece.slice], layer.w
-    for k in range(layer.outputs):
         for c in range(layer.inputs):
-            for total in weight_gradient(piece.net.features, piece.first, piece.last, layer, k, c):
-                gradient[w] += total
-                w += 1
-
-
-@compiled
-def _convolve_back(piece: Piece, layer: Any) -> None:
-    """The gradient by the input: a convolution with every filter turned round."""
-    for c in range(layer.inputs):
-        plane = Plane(
-            layer.size, layer.y - layer.y_pitch - LANES, layer.y_pitch, layer.y_plane,
-            layer.outputs, layer.w + 9 * c + 8, 9 * layer.inputs, -1,
-            layer.g + c * layer.size**2 * LANES, layer.size * LANES,
-        )  # fmt: skip
-        for octet in range(piece.first, piece.last):
-            convolve(piece.net.features[octet], piece.net.weights, plane)
+            plane = backward_plane(layer, c)
+            for octet in range(piece.first, piece.last):
+                convolve(net.features[octet], net.weights, plane)
+        _sum_passed(piece, n - 1)

@@ -17,7 +17,7 @@ from digits.network.fast.job import (
 )
 from digits.network.fast.lanes import load, splat, store, where_greater
 from digits.network.fast.norm import moments, normalise
-from digits.network.fast.products import Plane, convolve, multiply
+from digits.network.fast.products import convolve, forward_plane, multiply
 from digits.network.fast.register import LANES, Array, compiled, inlined
 
 
@@ -76,17 +76,13 @@ def _convolve(piece: Piece, layer: Any) -> None:
     """Convolve, and add up the moments."""
     net = piece.net
     for k in range(layer.outputs):
-        y, w = layer.y + k * layer.y_plane, layer.w + 9 * layer.inputs * k
-        plane = Plane(
-            layer.size, layer.x - layer.pitch - LANES, layer.pitch, layer.plane, layer.inputs,
-            w, 9, 1, y, layer.y_pitch,
-        )  # fmt: skip
+        plane = forward_plane(layer, k)
         sums = net.sums[piece.slice, layer.channel + k]
         for octet in range(piece.first, piece.last):
             f = net.features[octet]
             convolve(f, net.weights, plane)
             if piece.job.mode != CLASSIFY:
-                total, squares = moments(f, y, layer, sums[0], lanes_used(piece, octet))
+                total, squares = moments(f, plane.target, layer, sums[0], lanes_used(piece, octet))
                 sums[1] += total
                 sums[2] += squares
 

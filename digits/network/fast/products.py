@@ -11,7 +11,7 @@ from digits.network.fast.lanes import (
     store_block,
     zeros,
 )
-from digits.network.fast.register import LANES, Array, compiled
+from digits.network.fast.register import LANES, Array, compiled, inlined
 
 
 class Plane(NamedTuple):
@@ -32,6 +32,25 @@ class Plane(NamedTuple):
     by_tap: int
     target: int
     target_pitch: int
+
+
+@inlined
+def forward_plane(layer: Any, k: int) -> Plane:
+    """Channel k of what a convolution returns."""
+    return Plane(
+        layer.size, layer.x - layer.pitch - LANES, layer.pitch, layer.plane, layer.inputs,
+        layer.w + 9 * layer.inputs * k, 9, 1, layer.y + k * layer.y_plane, layer.y_pitch,
+    )  # fmt: skip
+
+
+@inlined
+def backward_plane(layer: Any, c: int) -> Plane:
+    """Channel c of the gradient by its input: a convolution with every filter turned round."""
+    return Plane(
+        layer.size, layer.y - layer.y_pitch - LANES, layer.y_pitch, layer.y_plane, layer.outputs,
+        layer.w + 9 * c + 8, 9 * layer.inputs, -1, layer.g + c * layer.size**2 * LANES,
+        layer.size * LANES,
+    )  # fmt: skip
 
 
 @compiled
@@ -89,7 +108,7 @@ def convolve(f: Array, weights: Array, plane: Plane) -> None:
 
 
 @compiled
-def weight_gradient(features: Array, first: int, last: int, layer: Any, k: int, c: int) -> Any:
+def _filter_gradient(features: Array, first: int, last: int, layer: Any, k: int, c: int) -> Any:
     """The gradient by the 9 weights from channel c to channel k, summed over octets."""
     sums = zeros(features, 3, 3)
     for octet in range(first, last):
@@ -101,6 +120,19 @@ def weight_gradient(features: Array, first: int, last: int, layer: Any, k: int, 
             x += layer.pitch
             y += layer.y_pitch
     return lane_sums(sums)
+
+
+@compiled
+def add_filter_gradients(
+    features: Array, first: int, last: int, layer: Any, gradient: Array
+) -> None:
+    """Add the gradient by all weights of a convolution, summed over octets."""
+    w = layer.w
+    for k in range(layer.outputs):
+        for c in range(layer.inputs):
+            for total in _filter_gradient(features, first, last, layer, k, c):
+                gradient[w] += total
+                w += 1
 
 
 @compiled
