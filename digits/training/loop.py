@@ -107,6 +107,7 @@ def train_epoch(
     for images, answers in batches(train, trainer.optimizer.config.batch_size, augmentation, rng):
         logits.append(trainer.train(images, answers, rng))
         labels.append(answers)
+    trainer.finish()
     return measure(torch.cat(logits), torch.cat(labels))
 
 

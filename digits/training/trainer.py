@@ -22,7 +22,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def train(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """Take a step for every batch of the images.
+        """Start to take a step for every batch of the images.
 
         Args:
             images: batches of `train.batch_size`, one after the other; the last may be smaller.
@@ -30,8 +30,13 @@ class Trainer(ABC):
             rng: draws the dropout masks.
 
         Returns:
-            Logits `(N, 10)`, of the weights before each step.
+            Logits `(N, 10)`, of the weights before each step. They and the network are ready after
+            `finish`.
         """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Wait for all steps that were started."""
 
     @abstractmethod
     def collect_statistics(self, images: Tensor, momentum: float) -> None:
@@ -63,6 +68,9 @@ class TorchTrainer(Trainer):
         loss(logits, labels).backward()
         self.optimizer.step()
         return logits.detach()
+
+    def finish(self) -> None:
+        pass
 
     @torch.no_grad()
     def collect_statistics(self, images: Tensor, momentum: float) -> None:
@@ -104,6 +112,9 @@ class FastTrainer(Trainer):
             self.optimizer.advance(len(batches)),
             config.weight_decay,
         )
+
+    def finish(self) -> None:
+        self._path.finish()
 
     def collect_statistics(self, images: Tensor, momentum: float) -> None:
         self._path.collect_statistics(images, momentum)

@@ -40,6 +40,7 @@ def content() -> bytes:
     trainer = trainer_of(learner, Adam(learner.parameters(), training, steps=40))
     for _ in range(40):
         trainer.train(images, split.labels, seeded())
+    trainer.finish()
     return encode(operations_of(learner), split.normalisation)
 
 

@@ -9,6 +9,7 @@ from digits.network.fast.job import LOGITS, SLICES, Channel, Network, Piece, lan
 from digits.network.fast.lanes import load, splat, store, where_greater
 from digits.network.fast.norm import passed_sums, to_gradient
 from digits.network.fast.products import (
+    Product,
     add_filter_gradients,
     add_gradient,
     backward_plane,
@@ -34,8 +35,9 @@ def head(piece: Piece) -> None:
                     g, zero = after.g + j * LANES, splat(f, 0.0)
                     value = load(f, after.x + j * LANES)
                     store(f, g, where_greater(value, zero, load(f, g), zero))
-            steps = (layer.inputs, 1)
-            multiply(f, after.g, layer.outputs, layer.g, layer.inputs, net.weights, layer.w, steps)
+            inputs, outputs = layer.inputs, layer.outputs
+            product = Product(after.g, outputs, layer.g, inputs, layer.w, inputs, 1)
+            multiply(f, net.weights, product)
             drop(piece, octet, layer, f, layer.g)
         for j in range(layer.outputs):
             gradient[layer.bias + j] += add_gradient(
@@ -86,7 +88,7 @@ def _sum_passed(piece: Piece, n: int) -> None:
     for k in range(layer.outputs):
         channel = channel_of(piece, layer, k)
         sums = net.sums[piece.slice, layer.channel + k]
-        y, g = layer.y + k * layer.y_plane, after.g + k * after.size**2 * LANES
+        y, g = layer.y + k * layer.y_plane, after.g + k * after.size * after.size * LANES
         for octet in range(piece.first, piece.last):
             f, used = net.features[octet], lanes_used(piece, octet)
             total, product = passed_sums(layer, f, y, channel, g, after, used)
@@ -109,11 +111,11 @@ def backward(piece: Piece, n: int) -> None:
     """From the gradient by what convolution n's layer returns to that of the layer before."""
     net = piece.net
     layer, after = net.plan[net.convolutions[n]], net.plan[net.convolutions[n] + 1]
-    count = piece.images * layer.size**2
+    count = piece.images * layer.size * layer.size
     for k in range(layer.outputs):
         channel = channel_of(piece, layer, k)
         by_beta, by_gamma = norm_gradient(net, layer, k, channel)
-        y, g = layer.y + k * layer.y_plane, after.g + k * after.size**2 * LANES
+        y, g = layer.y + k * layer.y_plane, after.g + k * after.size * after.size * LANES
         for octet in range(piece.first, piece.last):
             to_gradient(
                 layer, net.features[octet], y, channel, g, after, by_beta / count,

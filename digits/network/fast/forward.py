@@ -17,7 +17,7 @@ from digits.network.fast.job import (
 )
 from digits.network.fast.lanes import load, splat, store, where_greater
 from digits.network.fast.norm import moments, normalise
-from digits.network.fast.products import convolve, forward_plane, multiply
+from digits.network.fast.products import Product, convolve, forward_plane, multiply
 from digits.network.fast.register import LANES, Array, compiled, inlined
 
 
@@ -94,7 +94,7 @@ def statistics(net: Network, images: int, layer: Any, k: int) -> Any:
     for number in range(SLICES):
         offset += net.sums[number, layer.channel + k, 1]
         square += net.sums[number, layer.channel + k, 2]
-    count = images * layer.size**2
+    count = images * layer.size * layer.size
     offset /= count
     centre = net.sums[0, layer.channel + k, 0]
     return centre + offset, max(square / count - offset * offset, 0.0)
@@ -119,8 +119,8 @@ def _linear(piece: Piece, octet: int, layer: Any, after: Any) -> None:
     """Dropout, a linear layer, and ReLU unless it returns the logits."""
     f, weights = piece.net.features[octet], piece.net.weights
     drop(piece, octet, layer, f, layer.x)
-    steps = (1, layer.inputs)
-    multiply(f, layer.x, layer.inputs, after.x, layer.outputs, weights, layer.w, steps)
+    inputs, outputs = layer.inputs, layer.outputs
+    multiply(f, weights, Product(layer.x, inputs, after.x, outputs, layer.w, 1, inputs))
     zero = splat(f, 0.0)
     for j in range(layer.outputs):
         at = after.x + j * LANES

@@ -1,11 +1,13 @@
-"""What native code works on, as tuples that Numba can take apart."""
+"""What native code works on: tuples that Numba can take apart, and the plan of a network."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from digits.network.fast.register import LANES, Array, inlined
+from digits.network.layers import ConvBlock, Layer, Linear, Shape
 
 IMAGES, CONVOLUTION, LINEAR, LOGITS = range(4)  # kinds of records in a plan
 TRAIN, STATISTICS, CLASSIFY = range(3)  # modes of a job
@@ -15,10 +17,24 @@ EPS = 1e-5  # BatchNorm's
 Clock = npt.NDArray[np.int32]  # slices begun, slices done
 
 
+# What native code knows of a layer. Places are indices into one octet's features, or into weights.
+FIELDS = [
+    "kind",
+    "inputs", "outputs",  # channels, or features of a linear layer
+    "size",  # width of what goes in, in pixels
+    "window",  # width of the pool that follows
+    "x", "pitch", "plane",  # first pixel of what goes in; steps to the next row and channel
+    "y", "y_pitch", "y_plane",  # the same of the convolution's output, and later of its gradient
+    "g",  # the gradient by what goes in, without padding
+    "w", "bias",  # weights; after the bias of a convolution stand gamma and beta
+    "channel", "mask",  # how many channels with BatchNorm, and features with dropout, come before
+]  # fmt: skip
+
+
 class Network(NamedTuple):
     """A network and the memory that its training takes; path.py makes it."""
 
-    plan: Any  # NumPy records: one for the images, for each layer, and for the logits
+    plan: Any  # rows of a Plan
     convolutions: npt.NDArray[np.int64]  # their places in the plan
     weights: Array
     running: Array  # of BatchNorm: means and variances, layer after layer
@@ -70,3 +86,63 @@ class Channel(NamedTuple):
 def lanes_used(piece: Piece, octet: int) -> int:
     """How many lanes of an octet hold an image: all, except in the last one."""
     return min(LANES, piece.images - octet * LANES)
+
+
+class Plan:
+    """The records of a network's layers, and the places that they take.
+
+    rows: NumPy records with FIELDS: one for the images, for each layer, and for the logits.
+    size: how many numbers an octet's features are.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.size = 0  # of an octet
+        self._weights = self._channels = self._masked = 0
+        self._rows = [dict.fromkeys(FIELDS, 0) | {"window": 1}]  # the images
+        for layer in layers:
+            if isinstance(layer, ConvBlock):
+                self._add_convolution(layer)
+            elif isinstance(layer, Linear):
+                self._add_linear(layer)
+            else:
+                self._rows[-1]["window"] *= 2
+        self._add(LOGITS, layers[-1].output, 0)
+        self.rows = np.array(
+            [tuple(row.values()) for row in self._rows], [(name, np.int64) for name in FIELDS]
+        )
+
+    def _add(self, kind: int, shape: Shape, padding: int) -> dict[str, int]:
+        """A record with its input, zeros around it, and the gradient by it."""
+        pitch = (shape.size + 2 * padding) * LANES
+        plane = pitch * (shape.size + 2 * padding)
+        row = dict.fromkeys(FIELDS, 0) | {
+            "kind": kind, "inputs": shape.channels, "size": shape.size, "window": 1,
+            "x": self._reserve(shape.channels * plane) + padding * (pitch + LANES),
+            "pitch": pitch, "plane": plane,
+            "g": self._reserve(shape.channels * shape.size**2 * LANES),
+            "w": self._weights, "channel": self._channels, "mask": self._masked,
+        }  # fmt: skip
+        self._rows.append(row)
+        return row
+
+    def _add_convolution(self, layer: ConvBlock) -> None:
+        row = self._add(CONVOLUTION, layer.input, 1)
+        row["outputs"] = layer.channels
+        row["y_pitch"] = row["pitch"]
+        row["y_plane"] = row["plane"]
+        row["y"] = self._reserve(layer.channels * row["plane"]) + row["pitch"] + LANES
+        row["bias"] = row["w"] + 9 * row["inputs"] * layer.channels
+        self._weights = row["bias"] + 3 * layer.channels
+        self._channels += layer.channels
+
+    def _add_linear(self, layer: Linear) -> None:
+        row = self._add(LINEAR, layer.input, 0)
+        row["inputs"] *= row["size"] ** 2
+        row["outputs"] = layer.outputs
+        row["bias"] = row["w"] + row["inputs"] * layer.outputs
+        self._weights = row["bias"] + layer.outputs
+        self._masked += row["inputs"]
+
+    def _reserve(self, count: int) -> int:
+        self.size += count
+        return self.size - count

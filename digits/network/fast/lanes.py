@@ -39,15 +39,13 @@ def _numbers(block: Any) -> Any:
 @instruction(_of_array)
 def load(write: Writer, array: Any, index: Any) -> Any:
     """array[index : index + 8]."""
-    place, align = write.vector(0, array, index)
-    return write.builder.load(place, align=align)
+    return write.load(0, array, index)
 
 
 @instruction(_nothing)
 def store(write: Writer, array: Any, index: Any, lanes: Any) -> None:
     """array[index : index + 8] = lanes."""
-    place, align = write.vector(0, array, index)
-    write.builder.store(lanes, place, align=align)
+    write.store(0, array, index, lanes)
 
 
 @instruction(_of_array)
@@ -98,8 +96,8 @@ def add_products(write: Writer, block: Any, array: Any, index: Any, pitch: Any, 
     rows = write.rows(block, write.result)
     for row in rows:
         for p, total in enumerate(row):
-            place, align = write.vector(1, array, write.builder.add(index, index.type(p * LANES)))
-            row[p] = write.fma(write.builder.load(place, align=align), factor, total)
+            lanes = write.load(1, array, write.builder.add(index, index.type(p * LANES)))
+            row[p] = write.fma(lanes, factor, total)
         index = write.builder.add(index, pitch)
     return write.block(rows, write.result)
 
@@ -120,8 +118,7 @@ def store_block(write: Writer, array: Any, index: Any, pitch: Any, block: Any) -
     """array[index + r * pitch + 8 * p] = block[r][p]."""
     for row in write.rows(block, write.kinds[3]):
         for p, lanes in enumerate(row):
-            place, align = write.vector(0, array, write.builder.add(index, index.type(p * LANES)))
-            write.builder.store(lanes, place, align=align)
+            write.store(0, array, write.builder.add(index, index.type(p * LANES)), lanes)
         index = write.builder.add(index, pitch)
 
 

@@ -48,63 +48,57 @@ def backward_plane(layer: Any, c: int) -> Plane:
     """Channel c of the gradient by its input: a convolution with every filter turned round."""
     return Plane(
         layer.size, layer.y - layer.y_pitch - LANES, layer.y_pitch, layer.y_plane, layer.outputs,
-        layer.w + 9 * c + 8, 9 * layer.inputs, -1, layer.g + c * layer.size**2 * LANES,
+        layer.w + 9 * c + 8, 9 * layer.inputs, -1, layer.g + c * layer.size * layer.size * LANES,
         layer.size * LANES,
     )  # fmt: skip
 
 
-@compiled
-def _add_taps(sums: Any, f: Array, weights: Array, plane: Plane, source: int) -> Any:
-    """Add up a block of neighbouring pixels, which stays in registers."""
-    w = plane.w
-    for _ in range(plane.channels):
-        for _ in range(3):
-            for x in range(source, source + 3 * LANES, LANES):
-                sums = add_products(sums, f, x, plane.pitch, splat(f, weights[w]))
-                w += plane.by_tap
-            source += plane.pitch
-        source += plane.plane - 3 * plane.pitch
-        w += plane.by_channel - 9 * plane.by_tap
-    return sums
-
-
-def _strip(width: int) -> Any:
+def _block(rows: int, width: int) -> Any:
     @compiled
-    def strip(f: Array, weights: Array, plane: Plane, column: int) -> None:
-        """The plane from this column on, `width` pixels wide, two rows at a time."""
-        source, target = plane.source + column * LANES, plane.target + column * LANES
-        for _ in range(plane.size // 2):
-            sums = _add_taps(zeros(f, 2, width), f, weights, plane, source)
-            store_block(f, target, plane.target_pitch, sums)
-            source += 2 * plane.pitch
-            target += 2 * plane.target_pitch
-        if plane.size % 2:
-            sums = _add_taps(zeros(f, 1, width), f, weights, plane, source)
-            store_block(f, target, plane.target_pitch, sums)
+    def block(f: Array, weights: Array, plane: Plane, row: int, column: int) -> None:
+        """So many pixels of a plane, from this row and column on; the sums stay in registers."""
+        source, w = plane.source + row * plane.pitch + column * LANES, plane.w
+        sums = zeros(f, rows, width)
+        for _ in range(plane.channels):
+            for _ in range(3):
+                for x in range(source, source + 3 * LANES, LANES):
+                    sums = add_products(sums, f, x, plane.pitch, splat(f, weights[w]))
+                    w += plane.by_tap
+                source += plane.pitch
+            source += plane.plane - 3 * plane.pitch
+            w += plane.by_channel - 9 * plane.by_tap
+        target = plane.target + row * plane.target_pitch + column * LANES
+        store_block(f, target, plane.target_pitch, sums)
 
-    return strip
+    return block
 
 
-_strip1, _strip4, _strip5, _strip6, _strip7 = map(_strip, (1, 4, 5, 6, 7))
+_pixel, _row7 = _block(1, 1), _block(1, 7)
+_block4, _block5, _block6, _block7 = (_block(2, width) for width in (4, 5, 6, 7))
 
 
 @compiled
 def convolve(f: Array, weights: Array, plane: Plane) -> None:
     """One plane, in equal strips of 4 to 7 pixels: 14 sums fit into a core's 16 registers."""
-    strips = (plane.size + 6) // 7 if plane.size >= 4 else plane.size
+    size = plane.size
+    strips = (size + 6) // 7 if size >= 4 else size
     for n in range(strips):
-        column = plane.size * n // strips
-        width = plane.size * (n + 1) // strips - column
-        if width == 7:
-            _strip7(f, weights, plane, column)
-        elif width == 6:
-            _strip6(f, weights, plane, column)
-        elif width == 5:
-            _strip5(f, weights, plane, column)
-        elif width == 4:
-            _strip4(f, weights, plane, column)
-        else:
-            _strip1(f, weights, plane, column)
+        column = size * n // strips
+        width = size * (n + 1) // strips - column
+        for row in range(0, size if width > 1 else 0, 2):
+            above = min(row, size - 2)  # where one row is left, the row before is done again
+            if width == 7 and row > above:
+                _row7(f, weights, plane, row, column)
+            elif width == 7:
+                _block7(f, weights, plane, row, column)
+            elif width == 6:
+                _block6(f, weights, plane, above, column)
+            elif width == 5:
+                _block5(f, weights, plane, above, column)
+            else:
+                _block4(f, weights, plane, above, column)
+        for row in range(0 if width > 1 else size):
+            _pixel(f, weights, plane, row, column)
 
 
 @compiled
@@ -135,16 +129,25 @@ def add_filter_gradients(
                 w += 1
 
 
-@compiled
-def multiply(
-    f: Array, source: int, inputs: int, target: int, outputs: int, weights: Array, w: int,
-    steps: tuple[int, int],
-) -> None:  # fmt: skip
-    """A matrix product: f[target + 8 o] is the sum over i of f[source + 8 i] times a weight.
+class Product(NamedTuple):
+    """A matrix product; all fields are indices and steps.
 
-    The weight is weights[w + i * steps[0] + o * steps[1]].
+    f[target + 8 o] is the sum over i of f[source + 8 i] weights[w + i by_input + o by_output].
     """
-    by_input, by_output = steps
+
+    source: int
+    inputs: int
+    target: int
+    outputs: int
+    w: int
+    by_input: int
+    by_output: int
+
+
+@compiled
+def multiply(f: Array, weights: Array, product: Product) -> None:
+    """A matrix product, eight outputs at a time."""
+    source, inputs, target, outputs, w, by_input, by_output = product
     whole = outputs - outputs % LANES
     for o in range(0, whole, LANES):
         sums = zeros(f, 1, 8)

@@ -50,7 +50,17 @@ class Writer:
         structure = self.context.make_array(self.kinds[argument])(self.context, self.builder, array)
         return self.builder.gep(structure.data, [index])
 
-    def vector(self, argument: int, array: Any, index: Any) -> tuple[Any, int]:
+    def load(self, argument: int, array: Any, index: Any) -> Any:
+        """array[index : index + 8]."""
+        place, align = self._vector(argument, array, index)
+        return self.builder.load(place, align=align)
+
+    def store(self, argument: int, array: Any, index: Any, lanes: Any) -> None:
+        """array[index : index + 8] = lanes."""
+        place, align = self._vector(argument, array, index)
+        self.builder.store(lanes, place, align=align)
+
+    def _vector(self, argument: int, array: Any, index: Any) -> tuple[Any, int]:
         """A pointer to array[index : index + 8], and its alignment in bytes."""
         place = self.place(argument, array, index)
         kind = ir.VectorType(place.type.pointee, LANES).as_pointer()

@@ -81,7 +81,7 @@ def _once(piece: Piece, phase: int) -> None:
     net, convolutions = piece.net, len(piece.net.convolutions)
     if phase <= convolutions:
         layer = net.plan[net.convolutions[phase - 1]]
-        count = piece.images * layer.size**2
+        count = piece.images * layer.size * layer.size
         for k in range(layer.outputs):
             mean, variance = statistics(net, piece.images, layer, k)
             mean += net.weights[layer.bias + k]

@@ -58,7 +58,9 @@ def step(
     path = FastPath(made, moment, torch.zeros_like(moment), threads)
     masks = torch.cat([each.flatten() for each in masks_of(path.masked, images)])
     still = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
-    return path.train(images, labels, len(images), masks, still, 0), moment
+    logits = path.train(images, labels, len(images), masks, still, 0)
+    path.finish()
+    return logits, moment
 
 
 def masks_of(features: list[int], images: torch.Tensor) -> list[torch.Tensor]:
@@ -117,6 +119,7 @@ def digest(threads: int = 2, batch: int = 37) -> str:
     path = FastPath(made, first, second, threads)
     rates = torch.tensor([[0.01, 1.0, 0.9]] * -(-100 // batch), dtype=torch.float64)
     logits = path.train(images, labels, batch, torch.zeros(0), rates, 0.01)
+    path.finish()
     path.collect_statistics(images[:90], 0.5)
     results = [logits, path.classify(images), first, second, *made.state_dict().values()]
     return hashlib.sha256(b"".join(each.numpy().tobytes() for each in results)).hexdigest()

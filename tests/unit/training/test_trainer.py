@@ -21,7 +21,9 @@ def trained(kind: type[Trainer]) -> tuple[Trainer, torch.Tensor, torch.Generator
     """A trainer after twelve steps, the logits of the steps, and the generator of the masks."""
     rng, made = seeded(), network([4, "pool", 6, "pool"], 8, 0.4)
     trainer = kind(made, Adam(made.parameters(), TRAINING, 12))
-    return trainer, torch.cat([trainer.train(IMAGES, SPLIT.labels, rng) for _ in range(2)]), rng
+    logits = [trainer.train(IMAGES, SPLIT.labels, rng) for _ in range(2)]
+    trainer.finish()
+    return trainer, torch.cat(logits), rng
 
 
 def test_steps_statistics_and_random_numbers_are_torchs() -> None:
