@@ -5,6 +5,7 @@ it uses. Unknown keys are refused, because DVC itself ignores a misspelt one.
 """
 
 import re
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -78,7 +79,7 @@ class Preprocess(Section):
 def _block(value: object) -> object:
     if isinstance(value, str) or (type(value) is int and 1 <= value <= 1024):
         return value
-    raise ValueError("should be 'pool' or a whole number of channels, 1 to 1024")
+    raise ValueError("should be a whole number of channels, 1 to 1024, or a word such as 'pool'")
 
 
 Block = Annotated[int | str, PlainValidator(_block)]
@@ -88,6 +89,7 @@ class Architecture(Section):
     """The network's shape, also the header of the model file; network/blocks.py interprets it."""
 
     blocks: list[Block] = Field(min_length=1, max_length=32)
+    bias_free: bool = Field(default=False, exclude_if=not_)  # off, it is in no file
     hidden: int | None = Field(default=None, ge=1, le=4096)
     dropout: float = Field(default=0, ge=0, lt=1)
 

@@ -1,5 +1,7 @@
 """What `model.blocks` and `model.hidden` mean: the only interpreter of that language."""
 
+import re
+
 from digits.core.config import Architecture
 from digits.core.data_shape import CLASSES, IMAGE_SIZE
 from digits.core.errors import UserError, did_you_mean
@@ -10,25 +12,27 @@ def layers_of(architecture: Architecture) -> list[Layer]:
     """The layers of a network, from normalised images to logits.
 
     Raises:
-        UserError: a word that means nothing, more pooling than there are pixels, no convolution.
+        UserError: a word that means nothing, nothing left of the image, no convolution.
     """
     layers, blocks = list[Layer](), architecture.blocks
     shape, convolutions = Shape(1, IMAGE_SIZE), 0
     for place, block in enumerate(blocks):
-        if isinstance(block, int):
+        channels, padding = _channels(block)
+        if channels:
             convolutions += 1
-            layers.append(ConvBlock(convolutions, shape, block))
+            has_bias = not architecture.bias_free
+            layers.append(ConvBlock(convolutions, shape, channels, padding, has_bias))
         elif block not in WORDS:
             words = ", ".join(f"'{word}'" for word in WORDS)
-            hint = did_you_mean(block, WORDS)
+            hint = did_you_mean(str(block), WORDS)
             raise UserError(
-                f"model.blocks.{place} is {block[:60]!r}: {hint}should be {words} or a whole "
-                "number of channels, 1 to 1024"
+                f"model.blocks.{place} is {str(block)[:60]!r}: {hint}should be {words} or a whole "
+                "number of channels, 1 to 1024, such as 8 or '8 valid'"
             )
         else:
             layers.append(WORDS[block](shape))
         shape = layers[-1].output
-        if shape.size == 0:
+        if shape.size < 1:
             raise UserError(
                 f"model.blocks is {blocks}: {block!r} at place {place} leaves nothing of the "
                 f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels"
@@ -40,3 +44,12 @@ def layers_of(architecture: Architecture) -> list[Layer]:
         layers.append(Linear(number, shape, outputs, last=number == len(widths)))
         shape = layers[-1].output
     return layers
+
+
+def _channels(block: int | str) -> tuple[int, int]:
+    """The channels of a convolution and its padding, from `8` or `8 valid`; no channels else."""
+    if isinstance(block, int):
+        return block, 1
+    valid = re.fullmatch(r"(\d{1,4}) valid", block)
+    channels = int(valid[1]) if valid else 0
+    return (channels, 0) if channels <= 1024 else (0, 0)

@@ -50,18 +50,21 @@ class Layer(ABC):
 
 @dataclass(frozen=True)
 class ConvBlock(Layer):
-    """conv3x3 (padding 1), BatchNorm and ReLU."""
+    """conv3x3, BatchNorm and ReLU."""
 
     number: int  # counted from 1
     input: Shape
     channels: int
+    padding: int = 1  # 0 or 1
+    has_bias: bool = True  # of the convolution; BatchNorm takes it away again
 
     @property
     def output(self) -> Shape:
-        return Shape(self.channels, self.input.size)
+        return Shape(self.channels, self.input.size - 2 + 2 * self.padding)
 
     def modules(self) -> dict[str, nn.Module]:
-        conv = nn.Conv2d(self.input.channels, self.channels, 3, padding=1)
+        inputs, padding, bias = self.input.channels, self.padding, self.has_bias
+        conv = nn.Conv2d(inputs, self.channels, 3, padding=padding, bias=bias)
         return {f"conv{self.number}": conv, f"bn{self.number}": nn.BatchNorm2d(self.channels)}
 
     def forward(self, network: nn.Module, features: Tensor, rng: torch.Generator | None) -> Tensor:
@@ -71,7 +74,7 @@ class ConvBlock(Layer):
     def operations(self, network: nn.Module) -> list[Operation]:
         """The convolution with BatchNorm folded in, in float64 and rounded once."""
         conv, norm = self._modules(network)
-        weights, bias = map(_float64, conv.parameters())
+        weights, bias = _float64(conv.weight), 0 if conv.bias is None else _float64(conv.bias)
         gamma, beta = map(_float64, norm.parameters())
         mean, variance, _ = map(_float64, norm.buffers())
         factor = gamma / np.sqrt(variance + norm.eps)
@@ -82,8 +85,8 @@ class ConvBlock(Layer):
             Operation(
                 "weighted",
                 "Conv",
-                lambda features: F.conv2d(features, kernel, offset, padding=1),
-                {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+                lambda features: F.conv2d(features, kernel, offset, padding=self.padding),
+                {"kernel_shape": [3, 3], "pads": [self.padding] * 4},
                 weights=folded,
                 bias=shift,
                 relu=True,
@@ -119,6 +122,23 @@ class MaxPool(Layer):
                 exact=True,
             )
         ]
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool(Layer):
+    """The mean of every channel."""
+
+    input: Shape
+
+    @property
+    def output(self) -> Shape:
+        return Shape(self.input.channels, 1)
+
+    def forward(self, network: nn.Module, features: Tensor, rng: torch.Generator | None) -> Tensor:
+        return features.mean((2, 3), keepdim=True)
+
+    def operations(self, network: nn.Module) -> list[Operation]:
+        return [Operation("mean", "GlobalAveragePool", lambda values: values.mean((2, 3), True))]
 
 
 @dataclass(frozen=True)
@@ -166,4 +186,4 @@ def _float64(tensor: Tensor) -> npt.NDArray[np.float64]:
     return tensor.detach().double().numpy()
 
 
-WORDS: dict[str, Callable[[Shape], Layer]] = {"pool": MaxPool}
+WORDS: dict[str, Callable[[Shape], Layer]] = {"pool": MaxPool, "gap": GlobalAveragePool}

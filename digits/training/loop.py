@@ -132,11 +132,11 @@ def check_size(images: int, training: Training, network: DigitNet) -> int:
         UserError: the last batch is a single image, or warm-up is a single step.
     """
     convolutions = [layer for layer in network.layers if isinstance(layer, ConvBlock)]
-    is_one_pixel = any(layer.input.size == 1 for layer in convolutions)
+    is_one_pixel = any(layer.output.size == 1 for layer in convolutions)
     if images % training.batch_size == 1 and is_one_pixel:
         raise UserError(
             f"params.yaml: train.batch_size is {training.batch_size}: of {images:,} training "
-            "images it leaves a last batch of one, and model.blocks pools it to a single pixel, "
+            "images it leaves a last batch of one, and model.blocks leaves a single pixel of it, "
             "which BatchNorm cannot use; change it by one"
         )
     steps = training.epochs * math.ceil(images / training.batch_size)

@@ -13,9 +13,14 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def network(
-    blocks: Blocks, hidden: int | None = None, dropout: float = 0, seed: int = 0
+    blocks: Blocks,
+    hidden: int | None = None,
+    dropout: float = 0,
+    seed: int = 0,
+    bias_free: bool = False,
 ) -> DigitNet:
-    return DigitNet(Architecture(blocks=blocks, hidden=hidden, dropout=dropout), seeded(seed))
+    architecture = Architecture(blocks=blocks, hidden=hidden, dropout=dropout, bias_free=bias_free)
+    return DigitNet(architecture, seeded(seed))
 
 
 def trained(blocks: Blocks, hidden: int | None = None, seed: int = 0) -> DigitNet:

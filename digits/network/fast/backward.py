@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digits.network.fast.forward import channel_of, drop
-from digits.network.fast.job import LOGITS, SLICES, Channel, Network, Piece, lanes_used
+from digits.network.fast.job import AVERAGE, LOGITS, SLICES, Channel, Network, Piece, lanes_used
 from digits.network.fast.lanes import load, splat, store, where_greater
 from digits.network.fast.norm import passed_sums, to_gradient
 from digits.network.fast.products import (
@@ -16,7 +16,7 @@ from digits.network.fast.products import (
     convolve,
     multiply,
 )
-from digits.network.fast.register import LANES, compiled
+from digits.network.fast.register import LANES, Array, compiled
 
 
 @compiled
@@ -28,6 +28,10 @@ def head(piece: Piece) -> None:
         _loss_gradient(piece, octet, net.plan[last])
     for at in range(last - 1, net.convolutions[len(net.convolutions) - 1], -1):
         layer, after = net.plan[at], net.plan[at + 1]
+        if layer.kind == AVERAGE:
+            for octet in range(piece.first, piece.last):
+                _spread(net.features[octet], layer, after)
+            continue
         for octet in range(piece.first, piece.last):
             f = net.features[octet]
             if after.kind != LOGITS:
@@ -45,6 +49,17 @@ def head(piece: Piece) -> None:
                 after.g + j * LANES, gradient, layer.w + j * layer.inputs,
             )  # fmt: skip
     _sum_passed(piece, len(net.convolutions) - 1)
+
+
+@compiled
+def _spread(f: Array, layer: Any, after: Any) -> None:
+    """The gradient by a mean goes in equal shares to its pixels."""
+    pixels = layer.size * layer.size
+    share = splat(f, 1 / pixels)
+    for c in range(layer.inputs):
+        value = load(f, after.g + c * LANES) * share
+        for p in range(pixels):
+            store(f, layer.g + (c * pixels + p) * LANES, value)
 
 
 @compiled
@@ -111,7 +126,7 @@ def backward(piece: Piece, n: int) -> None:
     """From the gradient by what convolution n's layer returns to that of the layer before."""
     net = piece.net
     layer, after = net.plan[net.convolutions[n]], net.plan[net.convolutions[n] + 1]
-    count = piece.images * layer.size * layer.size
+    count = piece.images * layer.y_size * layer.y_size
     for k in range(layer.outputs):
         channel = channel_of(piece, layer, k)
         by_beta, by_gamma = norm_gradient(net, layer, k, channel)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from digits.network.fast.job import (
+    AVERAGE,
     CLASSIFY,
     EPS,
     LOGITS,
@@ -13,6 +14,7 @@ from digits.network.fast.job import (
     Channel,
     Network,
     Piece,
+    bias_of,
     lanes_used,
 )
 from digits.network.fast.lanes import load, splat, store, where_greater
@@ -42,14 +44,7 @@ def forward(piece: Piece, n: int) -> None:
     if n < len(net.convolutions):
         _convolve(piece, net.plan[at])
         return
-    end = net.plan[len(net.plan) - 1]
-    for octet in range(piece.first, piece.last):
-        for place in range(at, len(net.plan) - 1):
-            _linear(piece, octet, net.plan[place], net.plan[place + 1])
-        for lane in range(lanes_used(piece, octet)):
-            for j in range(end.inputs):
-                logit = net.features[octet, end.x + j * LANES + lane]
-                piece.job.logits[piece.begin + octet * LANES + lane, j] = logit
+    _classify(piece, at)
 
 
 @compiled
@@ -94,7 +89,7 @@ def statistics(net: Network, images: int, layer: Any, k: int) -> Any:
     for number in range(SLICES):
         offset += net.sums[number, layer.channel + k, 1]
         square += net.sums[number, layer.channel + k, 2]
-    count = images * layer.size * layer.size
+    count = images * layer.y_size * layer.y_size
     offset /= count
     centre = net.sums[0, layer.channel + k, 0]
     return centre + offset, max(square / count - offset * offset, 0.0)
@@ -104,14 +99,43 @@ def statistics(net: Network, images: int, layer: Any, k: int) -> Any:
 def channel_of(piece: Piece, layer: Any, k: int) -> Channel:
     """BatchNorm of a channel: by the batch's statistics, or to classify by the running ones."""
     net, at = piece.net, 2 * layer.channel + k
-    mean: Any = np.float64(net.running[at]) - net.weights[layer.bias + k]
+    mean: Any = np.float64(net.running[at]) - bias_of(net, layer, k)
     variance = np.float64(net.running[at + layer.outputs])
     if piece.job.mode != CLASSIFY:
         mean, variance = statistics(net, piece.images, layer, k)
     inverse = 1 / np.sqrt(variance + EPS)
-    scale = inverse * net.weights[layer.bias + layer.outputs + k]
-    shift = net.weights[layer.bias + 2 * layer.outputs + k] - mean * scale
+    scale = inverse * net.weights[layer.gamma + k]
+    shift = net.weights[layer.gamma + layer.outputs + k] - mean * scale
     return Channel(mean, inverse, scale, shift)
+
+
+@compiled
+def _classify(piece: Piece, at: int) -> None:
+    """The layers after the last convolution, from that at place `at` in the plan on."""
+    net = piece.net
+    end = net.plan[len(net.plan) - 1]
+    for octet in range(piece.first, piece.last):
+        for place in range(at, len(net.plan) - 1):
+            layer, after = net.plan[place], net.plan[place + 1]
+            if layer.kind == AVERAGE:
+                _average(net.features[octet], layer, after)
+            else:
+                _linear(piece, octet, layer, after)
+        for lane in range(lanes_used(piece, octet)):
+            for j in range(end.inputs):
+                logit = net.features[octet, end.x + j * LANES + lane]
+                piece.job.logits[piece.begin + octet * LANES + lane, j] = logit
+
+
+@compiled
+def _average(f: Array, layer: Any, after: Any) -> None:
+    """The mean of every channel."""
+    share = splat(f, 1 / (layer.size * layer.size))
+    for c in range(layer.inputs):
+        total, x = splat(f, 0.0), layer.x + c * layer.plane
+        for p in range(layer.size * layer.size):
+            total = total + load(f, x + p * LANES)
+        store(f, after.x + c * LANES, total * share)
 
 
 @compiled

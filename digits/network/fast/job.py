@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.network.fast.register import LANES, Array, inlined
-from digits.network.layers import ConvBlock, Layer, Linear, Shape
+from digits.network.layers import ConvBlock, GlobalAveragePool, Layer, Linear, Shape
 
-IMAGES, CONVOLUTION, LINEAR, LOGITS = range(4)  # kinds of records in a plan
+IMAGES, CONVOLUTION, AVERAGE, LINEAR, LOGITS = range(5)  # kinds of records in a plan
 TRAIN, STATISTICS, CLASSIFY = range(3)  # modes of a job
 SLICES = 8  # of a batch; their sums are added in this order, whoever computed them
 EPS = 1e-5  # BatchNorm's
@@ -23,10 +23,11 @@ FIELDS = [
     "inputs", "outputs",  # channels, or features of a linear layer
     "size",  # width of what goes in, in pixels
     "window",  # width of the pool that follows
-    "x", "pitch", "plane",  # first pixel of what goes in; steps to the next row and channel
-    "y", "y_pitch", "y_plane",  # the same of the convolution's output, and later of its gradient
-    "g",  # the gradient by what goes in, without padding
-    "w", "bias",  # weights; after the bias of a convolution stand gamma and beta
+    "x", "corner",  # what goes in: its first pixel, and the first of the border around it
+    "pitch", "plane",  # steps to its next row and channel
+    "y_size", "y", "y_corner", "y_pitch", "y_plane",  # the same of a convolution's output
+    "g",  # the gradient by what goes in, without border; that by the output takes its place
+    "w", "bias", "has_bias", "gamma",  # weights; beta stands after gamma
     "channel", "mask",  # how many channels with BatchNorm, and features with dropout, come before
 ]  # fmt: skip
 
@@ -83,6 +84,12 @@ class Channel(NamedTuple):
 
 
 @inlined
+def bias_of(net: Network, layer: Any, k: int) -> Any:
+    """The bias of a convolution's channel, 0 if there is none."""
+    return net.weights[layer.bias + k] if layer.has_bias else 0.0
+
+
+@inlined
 def lanes_used(piece: Piece, octet: int) -> int:
     """How many lanes of an octet hold an image: all, except in the last one."""
     return min(LANES, piece.images - octet * LANES)
@@ -104,6 +111,8 @@ class Plan:
                 self._add_convolution(layer)
             elif isinstance(layer, Linear):
                 self._add_linear(layer)
+            elif isinstance(layer, GlobalAveragePool):
+                self._add(AVERAGE, layer.input, 0)
             else:
                 self._rows[-1]["window"] *= 2
         self._add(LOGITS, layers[-1].output, 0)
@@ -117,22 +126,26 @@ class Plan:
         plane = pitch * (shape.size + 2 * padding)
         row = dict.fromkeys(FIELDS, 0) | {
             "kind": kind, "inputs": shape.channels, "size": shape.size, "window": 1,
-            "x": self._reserve(shape.channels * plane) + padding * (pitch + LANES),
-            "pitch": pitch, "plane": plane,
+            "corner": self._reserve(shape.channels * plane), "pitch": pitch, "plane": plane,
             "g": self._reserve(shape.channels * shape.size**2 * LANES),
             "w": self._weights, "channel": self._channels, "mask": self._masked,
         }  # fmt: skip
+        row["x"] = row["corner"] + padding * (pitch + LANES)
         self._rows.append(row)
         return row
 
     def _add_convolution(self, layer: ConvBlock) -> None:
-        row = self._add(CONVOLUTION, layer.input, 1)
-        row["outputs"] = layer.channels
-        row["y_pitch"] = row["pitch"]
-        row["y_plane"] = row["plane"]
-        row["y"] = self._reserve(layer.channels * row["plane"]) + row["pitch"] + LANES
+        row = self._add(CONVOLUTION, layer.input, layer.padding)
+        row["outputs"], row["y_size"] = layer.output.channels, layer.output.size
+        border = 2 - layer.padding  # so that a convolution of the gradient is as large as the input
+        row["y_pitch"] = (row["y_size"] + 2 * border) * LANES
+        row["y_plane"] = row["y_pitch"] * (row["y_size"] + 2 * border)
+        row["y_corner"] = self._reserve(layer.channels * row["y_plane"])
+        row["y"] = row["y_corner"] + border * (row["y_pitch"] + LANES)
         row["bias"] = row["w"] + 9 * row["inputs"] * layer.channels
-        self._weights = row["bias"] + 3 * layer.channels
+        row["has_bias"] = int(layer.has_bias)
+        row["gamma"] = row["bias"] + row["has_bias"] * layer.channels
+        self._weights = row["gamma"] + 2 * layer.channels
         self._channels += layer.channels
 
     def _add_linear(self, layer: Linear) -> None:

@@ -27,13 +27,13 @@ def moments(f: Array, y: int, layer: Any, centre: float, images: int) -> Any:
     """The sums of a plane's deviations from `centre`, and of their squares."""
     shift, total = splat(f, centre), splat(f, 0.0)
     square, other, other_square = total, total, total
-    for _ in range(layer.size):
-        for at in range(y, y + (layer.size - layer.size % 2) * LANES, 2 * LANES):
+    for _ in range(layer.y_size):
+        for at in range(y, y + (layer.y_size - layer.y_size % 2) * LANES, 2 * LANES):
             one, two = load(f, at) - shift, load(f, at + LANES) - shift
             total, square = total + one, fma(one, one, square)
             other, other_square = other + two, fma(two, two, other_square)
-        if layer.size % 2:
-            one = load(f, y + (layer.size - 1) * LANES) - shift
+        if layer.y_size % 2:
+            one = load(f, y + (layer.y_size - 1) * LANES) - shift
             total, square = total + one, fma(one, one, square)
         y += layer.y_pitch
     return lane_sums(((keep(total + other, images), keep(square + other_square, images)),))
@@ -148,8 +148,8 @@ def to_gradient(window: int) -> Any:
                         store(f, place, keep(fma(value, slopes, constants) + own, images))
                 g += LANES
         used = after.size * width
-        for r in range(layer.size):  # rows and columns that no window has
-            for p in range(used if r < used else 0, layer.size):
+        for r in range(layer.y_size):  # rows and columns that no window has
+            for p in range(used if r < used else 0, layer.y_size):
                 place = y + r * layer.y_pitch + p * LANES
                 store(f, place, keep(fma(load(f, place), slopes, constants), images))
 

@@ -15,7 +15,7 @@ from digits.network.digitnet import DigitNet
 from digits.network.fast import job as native
 from digits.network.fast.register import LANES
 from digits.network.fast.step import work
-from digits.network.layers import ConvBlock, Linear, MaxPool
+from digits.network.layers import ConvBlock, GlobalAveragePool, Linear, MaxPool
 
 # OMP_NUM_THREADS, or the cores that this process may use; torch's own is set to one later
 THREADS = min(native.SLICES, torch.get_num_threads())
@@ -25,13 +25,16 @@ MOMENTUM = 0.1  # of BatchNorm's running statistics, torch's default
 def is_supported(network: DigitNet) -> bool:
     """Whether this machine can train the network in native code: Linux on x86-64 with AVX2."""
     features = binding.get_host_cpu_features()
-    weight = next(network.parameters())
+    weight, kinds = next(network.parameters()), [type(layer) for layer in network.layers]
     return (
         sys.platform == "linux"
         and all(features.get(name) for name in ("avx2", "fma"))
         and weight.device.type == "cpu"
         and weight.dtype == torch.float32
-        and all(isinstance(layer, ConvBlock | MaxPool | Linear) for layer in network.layers)
+        and set(kinds) <= {ConvBlock, MaxPool, GlobalAveragePool, Linear}
+        and not (
+            GlobalAveragePool in kinds and ConvBlock in kinds[kinds.index(GlobalAveragePool) :]
+        )
     )
 
 

@@ -38,7 +38,7 @@ class Plane(NamedTuple):
 def forward_plane(layer: Any, k: int) -> Plane:
     """Channel k of what a convolution returns."""
     return Plane(
-        layer.size, layer.x - layer.pitch - LANES, layer.pitch, layer.plane, layer.inputs,
+        layer.y_size, layer.corner, layer.pitch, layer.plane, layer.inputs,
         layer.w + 9 * layer.inputs * k, 9, 1, layer.y + k * layer.y_plane, layer.y_pitch,
     )  # fmt: skip
 
@@ -47,7 +47,7 @@ def forward_plane(layer: Any, k: int) -> Plane:
 def backward_plane(layer: Any, c: int) -> Plane:
     """Channel c of the gradient by its input: a convolution with every filter turned round."""
     return Plane(
-        layer.size, layer.y - layer.y_pitch - LANES, layer.y_pitch, layer.y_plane, layer.outputs,
+        layer.size, layer.y_corner, layer.y_pitch, layer.y_plane, layer.outputs,
         layer.w + 9 * c + 8, 9 * layer.inputs, -1, layer.g + c * layer.size * layer.size * LANES,
         layer.size * LANES,
     )  # fmt: skip
@@ -107,9 +107,9 @@ def _filter_gradient(features: Array, first: int, last: int, layer: Any, k: int,
     sums = zeros(features, 3, 3)
     for octet in range(first, last):
         f = features[octet]
-        x, y = layer.x - layer.pitch - LANES + c * layer.plane, layer.y + k * layer.y_plane
-        for _ in range(layer.size):
-            for p in range(0, layer.size * LANES, LANES):
+        x, y = layer.corner + c * layer.plane, layer.y + k * layer.y_plane
+        for _ in range(layer.y_size):
+            for p in range(0, layer.y_size * LANES, LANES):
                 sums = add_products(sums, f, x + p, layer.pitch, load(f, y + p))
             x += layer.pitch
             y += layer.y_pitch

@@ -13,7 +13,17 @@ from numba import types
 from digits.network.fast import CODE
 from digits.network.fast.backward import backward, head, norm_gradient
 from digits.network.fast.forward import channel_of, forward, statistics
-from digits.network.fast.job import CLASSIFY, SLICES, STATISTICS, TRAIN, Clock, Job, Network, Piece
+from digits.network.fast.job import (
+    CLASSIFY,
+    SLICES,
+    STATISTICS,
+    TRAIN,
+    Clock,
+    Job,
+    Network,
+    Piece,
+    bias_of,
+)
 from digits.network.fast.lanes import add_atomic, load_atomic
 from digits.network.fast.register import LANES, cached, compiled, inlined
 
@@ -72,7 +82,7 @@ def _begin_sums(net: Network, layer: Any, number: int) -> None:
     for k in range(layer.outputs):
         sums = net.sums[number, layer.channel + k]
         sums[:] = 0
-        sums[0] = np.float64(net.running[2 * layer.channel + k]) - net.weights[layer.bias + k]
+        sums[0] = np.float64(net.running[2 * layer.channel + k]) - bias_of(net, layer, k)
 
 
 @compiled
@@ -81,10 +91,10 @@ def _once(piece: Piece, phase: int) -> None:
     net, convolutions = piece.net, len(piece.net.convolutions)
     if phase <= convolutions:
         layer = net.plan[net.convolutions[phase - 1]]
-        count = piece.images * layer.size * layer.size
+        count = piece.images * layer.y_size * layer.y_size
         for k in range(layer.outputs):
             mean, variance = statistics(net, piece.images, layer, k)
-            mean += net.weights[layer.bias + k]
+            mean += bias_of(net, layer, k)
             at, momentum = 2 * layer.channel + k, piece.job.momentum
             net.running[at] += momentum * (mean - net.running[at])
             at += layer.outputs
@@ -93,8 +103,8 @@ def _once(piece: Piece, phase: int) -> None:
         layer = net.plan[net.convolutions[2 * convolutions - phase]]
         for k in range(layer.outputs):
             by_beta, by_gamma = norm_gradient(net, layer, k, channel_of(piece, layer, k))
-            net.gradients[0, layer.bias + layer.outputs + k] = by_gamma
-            net.gradients[0, layer.bias + 2 * layer.outputs + k] = by_beta
+            net.gradients[0, layer.gamma + k] = by_gamma
+            net.gradients[0, layer.gamma + layer.outputs + k] = by_beta
 
 
 @compiled

@@ -46,7 +46,11 @@ def test_augmentation_lists_what_is_on() -> None:
     [
         ("preprocess.seed", 1.5, " is 1.5: .*integer"),
         ("model.dropout", True, " is True: .*number"),
-        ("model.blocks", [0], ".0 is 0: should be 'pool' or a whole number"),
+        (
+            "model.blocks",
+            [0],
+            ".0 is 0: should be a whole number of channels, 1 to 1024, or a word",
+        ),
         ("model.blocks", [], " is .*: .*at least 1"),
         ("augment.translation", float("nan"), " is nan: .*finite"),
         ("augment.interpolation", "cubic", " is .* should be 'nearest' or 'bilinear'"),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from digits.core.config import Architecture
 from digits.core.errors import UserError
 from digits.export import onnx_session
 from digits.export.onnx_file import (
@@ -21,10 +22,21 @@ from digits.export.onnx_file import (
     quantised_weights,
 )
 from digits.export.onnx_session import Session
+from digits.network.blocks import layers_of
 from digits.network.digitnet import DigitNet
 from digits.network.model_file import classify
 from tests import drawn
 from tests.unit.networks import Blocks, trained
+
+
+def has_layers(blocks: Blocks) -> bool:
+    """Whether a network can be made of them."""
+    try:
+        layers_of(Architecture(blocks=blocks))
+    except UserError:
+        return False
+    return True
+
 
 SPLIT = drawn.split(60)
 IMAGES, NORMALISED = SPLIT.images.numpy(), SPLIT.normalisation(SPLIT.images.unsqueeze(1))
@@ -33,10 +45,13 @@ ARCHITECTURES = [
     (["pool", 4, 5, "pool", "pool", 6], None),
     ([3, 2], 7),
     ([1, "pool", "pool", "pool", "pool"], 1),
+    (["3 valid", "pool", "4 valid", "gap"], None),
 ]
-BLOCKS = st.lists(st.one_of(st.integers(1, 6), st.just("pool")), min_size=1, max_size=7).filter(
-    lambda blocks: blocks.count("pool") < 5 and set(blocks) != {"pool"}
-)
+BLOCKS = st.lists(
+    st.one_of(st.integers(1, 6), st.sampled_from(["pool", "2 valid", "gap"])),
+    min_size=1,
+    max_size=7,
+).filter(has_layers)
 
 
 def float_file(network: DigitNet) -> bytes:

@@ -52,6 +52,17 @@ def test_the_budget_is_a_limit() -> None:
         digitnet.check_budget(exact.model_copy(update={"blocks": ["pol"]}), "recipes/x.yaml")
 
 
+def test_without_biases_a_network_computes_the_same_with_fewer_parameters() -> None:
+    blocks = [4, "5 valid", "pool", 6, "gap"]
+    biased, free = network(blocks), network(blocks, bias_free=True)
+    weights = biased.state_dict()
+    free.load_state_dict({name: weights[name] for name in free.state_dict()})
+    images = torch.randn(16, 1, 28, 28, generator=seeded())
+    assert torch.allclose(biased.train()(images), free.train()(images), atol=1e-5)
+    counts = [sum(weight.numel() for weight in each.parameters()) for each in (biased, free)]
+    assert counts[0] - counts[1] == 4 + 5 + 6
+
+
 def test_weights_are_drawn_from_the_generator_as_torch_draws_them() -> None:
     one, same, other = network(*DESCRIBED), network(*DESCRIBED), network(*DESCRIBED, seed=1)
     for name, weight in one.named_parameters():

@@ -25,12 +25,19 @@ NETWORKS: list[tuple[Blocks, int | None, int]] = [
     (["pool", "pool", "pool", 3, 17], 1, 65),
     ([2, "pool", "pool", "pool", "pool", 6], 9, 2),
     ([4], None, 1),
+    # without padding, and the mean of every channel
+    ([5, "6 valid", "pool", "7 valid", "gap"], None, 21),
+    (["9 valid", "pool", "pool", 3, "4 valid", "2 valid", "gap"], 6, 10),
+    (["3 valid", "pool", "pool", "8 valid", "5 valid"], 4, 17),
 ]
 
 
 def drawn_network(blocks: Blocks, hidden: int | None, dtype: torch.dtype) -> DigitNet:
-    """A network whose BatchNorm is not the identity; some scales are negative."""
-    rng, made = seeded(), network(blocks, hidden).to(dtype)
+    """A network whose BatchNorm is not the identity; some scales are negative.
+
+    Convolutions have biases in networks that end without average pooling.
+    """
+    rng, made = seeded(), network(blocks, hidden, bias_free="gap" in blocks).to(dtype)
     for name, weight in made.named_parameters():
         if name.startswith("bn"):
             torch.nn.init.uniform_(weight, -1.5, 1.5, rng)
@@ -147,3 +154,5 @@ def test_it_is_for_float32_on_a_cpu() -> None:
     assert not is_supported(network([4, "pool"]).double())
     with torch.device("meta"):
         assert not is_supported(network([4, "pool"]))
+    assert is_supported(network([4, "gap"]))
+    assert not is_supported(network([4, "gap", 5])), "only linear layers may follow the mean"

@@ -24,6 +24,11 @@ ARCHITECTURES = [
         "ConvBlock 1 28, MaxPool 1 14, MaxPool 1 7, MaxPool 1 3, MaxPool 1 1, ConvBlock 2 1, "
         "Linear 1 1, Linear 10 1",
     ),
+    (
+        ["3 valid", "pool", "5 valid", "gap"],
+        None,
+        "ConvBlock 3 26, MaxPool 3 13, ConvBlock 5 11, GlobalAveragePool 5 1, Linear 10 1",
+    ),
 ]
 
 
@@ -61,6 +66,10 @@ def test_a_pool_before_the_first_convolution_keeps_negative_pixels() -> None:
         ([8, "xyz"], "blocks.1 is 'xyz': should be 'pool'.* or a whole number of channels"),
         ([8, "pool"] * 5, "blocks is .*: 'pool' at place 9 leaves nothing of the 28x28"),
         (["pool"] * 5 + [8], "blocks is .*: 'pool' at place 4 leaves nothing of the 28x28"),
+        (["0 valid"], "blocks.0 is '0 valid': should be .* 1 to 1024, such as 8 or '8 valid'"),
+        ([8, "1025 valid"], "blocks.1 is '1025 valid': should be"),
+        (["8 vaild"], "blocks.0 is '8 vaild': should be"),
+        (["8 valid"] * 14, "blocks is .*: '8 valid' at place 13 leaves nothing of the 28x28"),
         (["pool"], "blocks is .*: no convolution; at least one number is needed"),
     ],
 )

@@ -29,6 +29,14 @@ def test_logits_depend_neither_on_batch_mates_nor_on_the_mode(training: bool) ->
     assert NETWORK.training == training
 
 
+def test_a_network_with_biases_has_the_header_it_always_had(tmp_path: Path) -> None:
+    for bias_free in (False, True):
+        model_file.save(tmp_path / "a", network([4], bias_free=bias_free), NORMALISATION)
+        loaded, _ = model_file.load(tmp_path / "a")
+        assert loaded.architecture.bias_free is bias_free
+        assert (b"bias_free" in (tmp_path / "a").read_bytes()) is bias_free
+
+
 def test_saved_and_loaded_is_the_same_network(tmp_path: Path) -> None:
     one, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
     model_file.save(one, NETWORK, NORMALISATION)
