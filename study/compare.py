@@ -1,13 +1,15 @@
 """Whether one recipe is better than another: `python -m study.compare A B`.
 
-Reads metrics/study/A.json and B.json. Prints the difference of the means, B minus A, with its
-95 % interval (Welch's t) and, if that includes zero, how many seeds would show the difference.
+Reads metrics/study/A.json and B.json. Prints the difference of the means over the seeds that both
+have, B minus A, with its 95 % interval (Student's t of the pairs: a seed draws the same order and
+augmentation for both) and, if that includes zero, how many seeds would show the difference.
 """
 
 import argparse
 import json
 import math
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 from scipy import stats
@@ -17,59 +19,59 @@ from digits.core.errors import UserError, exit_with
 STUDY = Path(__file__).parent.parent / "metrics/study"
 POWER = 0.8
 
+Accuracies = Mapping[int, float]  # percent, by seed
 
-def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
-    """Mean of b minus mean of a, and the ends of its 95 % interval.
 
-    Without any spread the noise is unknown, and the interval is infinite.
+def gaps(a: Accuracies, b: Accuracies) -> list[float]:
+    """B minus A for every seed that both have."""
+    return [b[seed] - a[seed] for seed in sorted(a.keys() & b.keys())]
 
-    Args:
-        a: at least 2 values.
-        b: at least 2 values.
+
+def difference(a: Accuracies, b: Accuracies) -> tuple[float, float, float]:
+    """Mean of b minus a over the seeds that both have, and the ends of its 95 % interval.
+
+    Without any spread the noise is unknown, and the interval is infinite. At least 2 seeds.
     """
-    gap = sum(b) / len(b) - sum(a) / len(a)
-    squares = [statistics.variance(values) / len(values) for values in (a, b)]
-    if sum(squares) == 0:
+    pairs = gaps(a, b)
+    gap, error = statistics.mean(pairs), statistics.stdev(pairs) / math.sqrt(len(pairs))
+    if error == 0:
         return gap, -math.inf, math.inf
-    freedom = sum(squares) ** 2 / sum(
-        square**2 / (len(values) - 1) for square, values in zip(squares, (a, b), strict=True)
-    )
-    reach = float(stats.t.ppf(0.975, freedom)) * math.sqrt(sum(squares))
+    reach = float(stats.t.ppf(0.975, len(pairs) - 1)) * error
     return gap, gap - reach, gap + reach
 
 
-def seeds_needed(a: list[float], b: list[float]) -> int | None:
-    """How many seeds of each, more than there are, would show a difference as large as this one.
+def seeds_needed(a: Accuracies, b: Accuracies) -> int | None:
+    """How many seeds, more than there are, would show a difference as large as this one.
 
-    With 80 % power, if the difference and the variances are the true ones: the least n with
-    n >= (t_{0.975} + t_{0.8})^2 (s_a^2 + s_b^2) / d^2, both quantiles with 2 n - 2 degrees of
-    freedom. None if the difference is 0 or nothing varies.
+    With 80 % power, if the difference and its variance are the true ones: the least n with
+    n >= (t_{0.975} + t_{0.8})^2 s^2 / d^2, both quantiles with n - 1 degrees of freedom. None if
+    the difference is 0 or nothing varies.
     """
-    gap = sum(b) / len(b) - sum(a) / len(a)
-    variance = statistics.variance(a) + statistics.variance(b)
+    pairs = gaps(a, b)
+    gap, variance = statistics.mean(pairs), statistics.variance(pairs)
     if gap == 0 or variance == 0:
         return None
 
     def needed(n: float) -> float:
-        quantiles = float(stats.t.ppf(0.975, 2 * n - 2) + stats.t.ppf(POWER, 2 * n - 2))
+        quantiles = float(stats.t.ppf(0.975, n - 1) + stats.t.ppf(POWER, n - 1))
         return quantiles**2 * variance / gap**2
 
-    n = max(math.ceil(needed(math.inf)), len(a) + 1, len(b) + 1)
+    n = max(math.ceil(needed(math.inf)), len(pairs) + 1)
     while n < needed(n):
         n += 1
     return n
 
 
-def read(name: str) -> list[float]:
+def read(name: str) -> dict[int, float]:
     """The accuracy of every seed of a recipe, in percent."""
     path = STUDY / f"{name}.json"
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in STUDY.glob("*.json")))
         raise UserError(f"{path}: no such file; studied recipes are {known or 'none'}")
-    accuracies = [100 * value for value in json.loads(path.read_text())["accuracies"].values()]
+    accuracies = json.loads(path.read_text())["accuracies"]
     if len(accuracies) < 2:
         raise UserError(f"{path}: holds {len(accuracies)} seeds; a comparison needs at least 2")
-    return accuracies
+    return {int(seed): 100 * value for seed, value in accuracies.items()}
 
 
 def main() -> None:
@@ -78,9 +80,11 @@ def main() -> None:
     parser.add_argument("b")
     names = parser.parse_args()
     a, b = read(names.a), read(names.b)
+    if len(gaps(a, b)) < 2:
+        raise UserError(f"{names.a} and {names.b} have fewer than 2 seeds in common")
     gap, low, high = difference(a, b)
     for name, values in ((names.a, a), (names.b, b)):
-        mean, sd = statistics.mean(values), statistics.stdev(values)
+        mean, sd = statistics.mean(values.values()), statistics.stdev(values.values())
         print(f"{name}: {mean:.3f} % (n {len(values)}, sd {sd:.3f})")
     print(f"{names.b} - {names.a}: {gap:+.3f} points, 95 % interval {low:+.3f} to {high:+.3f}")
     if low <= 0 <= high:

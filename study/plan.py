@@ -1,7 +1,7 @@
 """The schema of study/params.yaml, and the variants of recipes that it lists."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -23,11 +23,21 @@ class Screen(Section):
     changes: dict[str, list[dict[str, object]]]
 
 
+class Search(Section):
+    """Candidates for a recipe, and how often the better half of them goes on."""
+
+    base: str
+    rounds: int = Field(ge=1, le=10)
+    validation_size: int = Field(ge=1, le=50_000)
+    candidates: list[dict[str, object]] = Field(min_length=1)
+
+
 class Plan(Section):
     """The whole of study/params.yaml."""
 
     seeds: int = Field(ge=2, le=10_000)
     screen: Screen
+    search: dict[str, Search] = Field(default_factory=dict[str, Search])
 
 
 def read(path: Path = PATH) -> Plan:
@@ -45,14 +55,31 @@ def variants(screen: Screen) -> dict[str, Config]:
     Raises:
         UserError: a key that no recipe has, or a value that is not allowed in a recipe.
     """
-    held_out = {"preprocess.validation_size": screen.validation_size}
     recipes: dict[str, Config] = {}
     for name, changes in screen.changes.items():
-        recipe = config.read(Path(f"recipes/{name}.yaml"))
-        for change in ({}, *changes):
-            variant = label(name, change)
-            recipes[variant] = changed(recipe, variant, change | held_out)
+        recipes |= _variants(name, [{}, *changes], screen.validation_size)
     return recipes
+
+
+def candidates(search: Search) -> dict[str, Config]:
+    """Every candidate of a search, named as a variant of its base.
+
+    Raises:
+        UserError: as `variants`.
+    """
+    return _variants(search.base, search.candidates, search.validation_size)
+
+
+def _variants(
+    name: str, changes: Sequence[Mapping[str, object]], validation_size: int
+) -> dict[str, Config]:
+    recipe = config.read(Path(f"recipes/{name}.yaml"))
+    held_out = {"preprocess.validation_size": validation_size}
+    labels = [label(name, change) for change in changes]
+    return {
+        variant: changed(recipe, variant, {**change, **held_out})
+        for variant, change in zip(labels, changes, strict=True)
+    }
 
 
 def label(recipe: str, change: Mapping[str, object]) -> str:
@@ -66,7 +93,7 @@ def changed(recipe: Config, variant: str, change: Mapping[str, object]) -> Confi
     content = recipe.model_dump()
     for name, value in change.items():
         section, _, key = name.partition(".")
-        if key not in content.get(section, {}):
+        if not hasattr(getattr(recipe, section, None), key):
             raise UserError(f"{PATH}: {variant}: {name}: no such key in a recipe")
         content[section][key] = value
     where = f"{PATH}: {variant}"

@@ -1,24 +1,26 @@
 """Put the recipes side by side: `python -m study.report`.
 
-Reads metrics/study/*.json, metrics/study/screen.csv, study/params.yaml and recipes/. Writes tables
-between markers of README.md, docs/results.md and docs/recipes.md, the plot plots/study.png, and
-metrics/study.json: the summaries without the seeds, which the model card reads.
+Reads metrics/study/*.json, metrics/study/screen.csv, metrics/study/search/, study/params.yaml,
+study/published.csv and recipes/. Writes tables between markers of README.md, docs/results.md and
+docs/recipes.md, the plots plots/study.png and plots/frontier.png, and metrics/study.json: the
+summaries without the seeds, which the model card reads.
 """
 
 import json
+import statistics
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from digits.core import config, files
 from digits.core.errors import UserError, exit_with
-from digits.reporting.pictures import ACCENT, INK, png
+from digits.network.digitnet import parameter_count
 from digits.reporting.tables import markdown
 from stages import paths
 from study import plan
 from study.compare import difference
+from study.pictures import Summaries, frontier, picture
 from study.seeds import ROOT, read_rows
 
 RESULTS = ROOT / "metrics/study"
@@ -28,11 +30,11 @@ README = ROOT / "README.md"
 RESULTS_PAGE = ROOT / "docs/results.md"
 RECIPES = ROOT / "docs/recipes.md"
 PLOT = ROOT / "plots/study.png"
+FRONTIER = ROOT / "plots/frontier.png"
+PUBLISHED = ROOT / "study/published.csv"
 BEGIN, END = "<!-- begin: python -m study.report -->", "<!-- end -->"
+BEGIN_SEARCHES = "<!-- begin: searches, by python -m study.report -->"
 BEGIN_DEPARTURES = "<!-- begin: departures, by python -m study.report -->"
-PROMISE = 99.43  # percent, the accuracy that the described recipe promises
-
-Summaries = dict[str, dict[str, Any]]
 
 
 def read() -> Summaries:
@@ -91,6 +93,32 @@ def screen_table(rows: pd.DataFrame) -> str:
     return markdown(header, lines)
 
 
+def search_tables() -> str:
+    """A Markdown table for each search: its candidates, those with most seeds and least loss first.
+
+    Raises:
+        UserError: see `plan.candidates`.
+    """
+    header = ["change", "parameters", "seeds", "validation accuracy, %", "validation loss"]
+    tables: list[str] = []
+    for name, search in plan.read(ROOT / plan.PATH).search.items():
+        recipes = plan.candidates(search)
+        lines: list[tuple[int, float, list[str]]] = []
+        for label, group in read_rows(RESULTS / f"search/{name}.csv").groupby("recipe"):
+            accuracy, loss = (statistics.mean(group[key]) for key in ("accuracy", "loss"))
+            cells = [
+                f"`{str(label).removeprefix(f'{search.base}: ')}`",
+                f"{parameter_count(recipes[str(label)].model):,}",
+                f"{len(group)}",
+                f"{100 * accuracy:.3f}",
+                f"{loss:.4f}",
+            ]
+            lines.append((-len(group), loss, cells))
+        table = markdown(header, (cells for *_, cells in sorted(lines)))
+        tables.append(f"### `{name}`, from `{search.base}`\n\n{table}")
+    return "\n\n".join(tables)
+
+
 def departures(rows: pd.DataFrame) -> str:
     """A Markdown table of where `tuned` departs from `described`, and what each change is worth.
 
@@ -118,9 +146,12 @@ def departures(rows: pd.DataFrame) -> str:
     return markdown(header, (line for _, line in sorted(lines, reverse=True)))
 
 
-def accuracies_of(rows: pd.DataFrame) -> dict[str, list[float]]:
+def accuracies_of(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
     """The accuracy of every seed in percent, by recipe."""
-    return {str(name): list(100 * group["accuracy"]) for name, group in rows.groupby("recipe")}
+    return {
+        str(name): dict(zip(group["seed"], 100 * group["accuracy"], strict=True))
+        for name, group in rows.groupby("recipe")
+    }
 
 
 def as_yaml(value: object) -> str:
@@ -128,48 +159,28 @@ def as_yaml(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
 
 
-def picture(results: Summaries) -> bytes:
-    """Every seed as a dot, the mean with its interval as a diamond, a recipe a row; PNG."""
-    figure = Figure(figsize=(8, 1.2 + 0.8 * len(results)), layout="constrained", dpi=100)
-    axes = figure.add_subplot()
-    for row, result in enumerate(results.values()):
-        seen: dict[float, int] = {}
-        for value in sorted(100 * each for each in result["accuracies"].values()):
-            seen[value] = seen.get(value, 0) + 1  # equal accuracies are stacked
-            axes.plot(value, row + 0.07 * seen[value], ".", color=INK, alpha=0.6, markersize=5)
-        mean, low, high = (100 * result[key] for key in ("mean", "mean_low", "mean_high"))
-        errors = [[mean - low], [high - mean]]
-        axes.errorbar(mean, row - 0.12, xerr=errors, fmt="D", color=ACCENT, capsize=4)
-    axes.axvline(PROMISE, color="#d55e00", linestyle="--", linewidth=1)
-    axes.text(PROMISE, len(results) - 0.3, f" promised: {PROMISE} %", color="#a04000", fontsize=9)
-    labels = [f"{name}\n{result['parameters']:,} parameters" for name, result in results.items()]
-    axes.set_yticks(range(len(results)), labels)
-    axes.set_ylim(-0.5, len(results) - 0.1)
-    axes.set_xlabel("test accuracy, %; dot: a seed; diamond: their mean and its 95 % interval")
-    for edge in ("top", "right"):
-        axes.spines[edge].set_visible(False)
-    return png(figure)
-
-
-def insert(path: Path, begin: str, table: str) -> str:
-    """The text of the file with the table between the markers `begin` and END.
+def insert(path: Path, tables: Mapping[str, str]) -> str:
+    """The text of the file with each table between its marker and END.
 
     Raises:
         UserError: a marker is missing.
     """
-    before, begun, rest = path.read_text().partition(begin)
-    _, end, after = rest.partition(END)
-    if not begun or not end:
-        raise UserError(f"{path}: expected the lines {begin!r} and {END!r} around a table")
-    return f"{before}{begin}\n\n{table}\n\n{END}{after}"
+    text = path.read_text()
+    for begin, table in tables.items():
+        before, begun, rest = text.partition(begin)
+        _, end, after = rest.partition(END)
+        if not begun or not end:
+            raise UserError(f"{path}: expected the lines {begin!r} and {END!r} around a table")
+        text = f"{before}{begin}\n\n{table}\n\n{END}{after}"
+    return text
 
 
 def documents(results: Summaries, rows: pd.DataFrame) -> dict[Path, str]:
     """The text of every page that holds a generated table."""
     return {
-        README: insert(README, BEGIN, recipe_table(results)),
-        RESULTS_PAGE: insert(RESULTS_PAGE, BEGIN_DEPARTURES, departures(rows)),
-        RECIPES: insert(RECIPES, BEGIN, screen_table(rows)),
+        README: insert(README, {BEGIN: recipe_table(results)}),
+        RESULTS_PAGE: insert(RESULTS_PAGE, {BEGIN_DEPARTURES: departures(rows)}),
+        RECIPES: insert(RECIPES, {BEGIN: screen_table(rows), BEGIN_SEARCHES: search_tables()}),
     }
 
 
@@ -181,6 +192,7 @@ def main() -> None:
     for path, text in documents(results, rows).items():
         files.write(path, text.encode())
     files.write(PLOT, picture(results))
+    files.write(FRONTIER, frontier(results, pd.read_csv(PUBLISHED)))
     files.write_json(SUMMARIES, summaries(results))
 
 

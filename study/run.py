@@ -21,7 +21,7 @@ from digits.network.digitnet import check_budget, parameter_count
 from digits.sources import preprocess
 from stages import paths
 from study import plan
-from study.seeds import LOCK, ROOT, study
+from study.seeds import LOCK, ROOT, Study
 
 
 def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object]:
@@ -59,7 +59,9 @@ def main() -> None:
         train, _ = preprocess.training_splits(paths.RAW, recipe.preprocess)
         test = preprocess.test_split(paths.RAW, train.normalisation)
 
-        rows = study({name: recipe}, seeds, train, test, Path(f"metrics/study/seeds/{name}.csv"))
+        rows = Study({name: recipe}, train, test, Path(f"metrics/study/seeds/{name}.csv")).rows(
+            seeds
+        )
 
         files.write_json(Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train)))
 

@@ -14,7 +14,7 @@ from digits.core.entry_point import run_stage
 from digits.sources import preprocess
 from stages import paths
 from study import plan
-from study.seeds import LOCK, ROOT, study
+from study.seeds import LOCK, ROOT, Study
 
 TABLE = Path("metrics/study/screen.csv")
 
@@ -27,7 +27,7 @@ def main() -> None:
     held_out = Preprocess(validation_size=screen.validation_size, seed=0)
     train, validation = preprocess.training_splits(paths.RAW, held_out)
 
-    study(recipes, range(screen.seeds), train, validation, TABLE)
+    Study(recipes, train, validation, TABLE).rows(range(screen.seeds))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import ray
@@ -21,51 +22,70 @@ LOCK = ROOT / ".dvc/tmp/study"  # one study at a time; stages may run beside it
 NOT_SHIPPED = ["/*", "!/.", "!/digits", "!/study"]  # to a cluster: all but the tasks' code
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
+PATIENCE = 5  # seconds, after which to look for nodes that have joined
 COLUMNS = [
     "recipe", "seed", "accuracy", "loss", "train_accuracy", "train_loss", "model_md5", "fingerprint"
 ]  # fmt: skip
 
 
-def study(
-    recipes: Mapping[str, Config],
-    seeds: Sequence[int],
-    train: Split,
-    scored: Split,
-    table: Path,
-) -> pd.DataFrame:
-    """The rows of all seeds of all recipes; the seeds missing from `table` are trained.
+class Study:
+    """The rows of some recipes, in a table that is written whole after every seed.
 
     A row counts only if its fingerprint matches its recipe, the data and this code; others are
-    dropped. The table is written whole after every seed; seeds that are not asked for stay in it.
-    There is one writer at a time, the holder of LOCK.
-
-    Args:
-        recipes: by name; `train.seed` is replaced by the seeds.
-        seeds: the same for all.
-        train: the images to train on.
-        scored: the images to score, once, after the last epoch.
-        table: a CSV file with COLUMNS; made if there is none.
-
-    Raises:
-        UserError: the table has other columns, a recipe leaves its device open, or see
-            `in_parallel`.
+    dropped. There is one writer at a time, the holder of LOCK.
     """
-    keys = {name: fingerprint(recipe, train, scored) for name, recipe in recipes.items()}
-    rows = read_rows(table)
-    rows = rows.loc[rows["fingerprint"] == [keys.get(name) for name in rows["recipe"]]]
-    done = set(zip(rows["recipe"], rows["seed"], strict=True))
-    asked = [(name, seed) for seed in seeds for name in recipes]
-    missing = [each for each in asked if each not in done]
-    jobs = [(name, with_training(recipes[name], seed=seed)) for name, seed in missing]
-    finished = len(asked) - len(missing)
-    with tqdm(total=len(asked), initial=finished, unit="seed", disable=None) as bar:
-        for row in in_parallel(jobs, train, scored):
-            new = pd.DataFrame([{**row, "fingerprint": keys[str(row["recipe"])]}], columns=COLUMNS)
-            rows = pd.concat([rows, new] if len(rows) else [new])
-            rows = rows.sort_values(by=["recipe", "seed"], ignore_index=True)
-            files.write(table, rows.to_csv(index=False).encode())
-            bar.update()
-    return rows.loc[rows["seed"].isin(seeds)]
+
+    def __init__(
+        self, recipes: Mapping[str, Config], train: Split, scored: Split, table: Path
+    ) -> None:
+        """Read the rows that are there, and take the fingerprints.
+
+        Args:
+            recipes: by name; `train.seed` is replaced by the seeds.
+            train: the images to train on.
+            scored: the images to score, once, after the last epoch.
+            table: a CSV file with COLUMNS; made if there is none.
+
+        Raises:
+            UserError: the table has other columns, a recipe leaves its device open, or it cannot
+                be trained.
+        """
+        self._recipes, self._train, self._scored, self._table = recipes, train, scored, table
+        rows = read_rows(table)
+        self._keys = {name: self._fingerprint(name) for name in recipes}
+        self._rows = rows.loc[rows["fingerprint"] == [self._keys.get(n) for n in rows["recipe"]]]
+
+    def rows(self, seeds: Sequence[int], names: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of these seeds of these recipes, or of all; those missing are trained.
+
+        Raises:
+            UserError: see `in_parallel`.
+        """
+        names = names or list(self._recipes)
+        done = set(zip(self._rows["recipe"], self._rows["seed"], strict=True))
+        asked = [(name, seed) for seed in seeds for name in names]
+        missing = [each for each in asked if each not in done]
+        jobs = [(name, with_training(self._recipes[name], seed=seed)) for name, seed in missing]
+        bar = tqdm(total=len(asked), initial=len(asked) - len(jobs), unit="seed", disable=None)
+        with bar:
+            for row in in_parallel(jobs, self._train, self._scored, bar.set_postfix_str):
+                self._add(row)
+                bar.update()
+        rows = self._rows
+        return rows.loc[rows["seed"].isin(seeds) & rows["recipe"].isin(names)]
+
+    def _fingerprint(self, name: str) -> str:
+        try:
+            return fingerprint(self._recipes[name], self._train, self._scored)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
+
+    def _add(self, row: Row) -> None:
+        values = {**row, "fingerprint": self._keys[str(row["recipe"])]}
+        new = pd.DataFrame([values], columns=COLUMNS)
+        rows = pd.concat([self._rows, new] if len(self._rows) else [new])
+        self._rows = rows.sort_values(by=["recipe", "seed"], ignore_index=True)
+        files.write(self._table, self._rows.to_csv(index=False).encode())
 
 
 def read_rows(table: Path) -> pd.DataFrame:
@@ -89,12 +109,14 @@ def in_parallel(
     jobs: Sequence[tuple[str, Config]],
     train: Split,
     scored: Split,
+    show: Callable[[str], object] = lambda running: None,
     cores: int | None = None,
 ) -> Iterator[Row]:
     """The rows of the jobs, as they finish: one core each, here or on the cluster of RAY_ADDRESS.
 
     A task whose worker or node dies is started again elsewhere. Four seeds of a recipe for a GPU
-    share one. `cores` limits the cores of this machine; a cluster knows its own.
+    share one. `show` is told what is running. `cores` limits the cores of this machine; a cluster
+    knows its own.
 
     Raises:
         UserError: raised by a task, or Ray cannot use the cluster.
@@ -113,20 +135,31 @@ def in_parallel(
         task = ray.remote(max_retries=RETRIES)(train_seed)
         splits = ray.put(train), ray.put(scored)
         gpu = GPU_SHARE if ray.cluster_resources().get("GPU") else 0
-        waiting = [
-            task.options(num_gpus=gpu if recipe.train.device == "cuda" else 0).remote(
-                name, recipe, *splits, computer(recipe.train.device)
-            )
-            for name, recipe in jobs
-        ]
-        while waiting:
-            (done,), waiting = ray.wait(waiting)
-            yield ray.get(done)
-    except RayTaskError as error:
-        if isinstance(error, UserError):
-            raise UserError(str(error.cause)) from None
+        running: dict[Any, str] = {}  # a task for each core, so that it is known what runs
+        waiting = list(reversed(jobs))
+        while running or waiting:
+            while waiting and len(running) < max(1, ray.cluster_resources().get("CPU", 0)):
+                name, recipe = waiting.pop()
+                share = gpu if recipe.train.device == "cuda" else 0
+                arguments = name, recipe, *splits, computer(recipe.train.device)
+                started = task.options(num_gpus=share).remote(*arguments)
+                running[started] = f"{name} {recipe.train.seed}"
+            show("training " + ", ".join(running.values()))
+            for done in ray.wait(list(running), timeout=PATIENCE)[0]:
+                yield _row(done, running.pop(done))
+    except RayTaskError:
         raise
     except RayError as error:
         raise UserError(f"Ray: {' '.join(str(error).split())}") from None
     finally:
         ray.shutdown()
+
+
+def _row(done: Any, name: str) -> Row:
+    """What a task returned; what is wrong with its recipe is said with its name."""
+    try:
+        return ray.get(done)
+    except RayTaskError as error:
+        if isinstance(error, UserError):
+            raise UserError(f"{name}: {error.cause}") from None
+        raise

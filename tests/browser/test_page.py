@@ -93,7 +93,7 @@ def test_the_page_says_what_changed(reported: Project) -> None:
     assert f">errors</th><td>5,000</td><td>{now}</td><td>{change}</td>" in page
     assert re.search(rf"<small>{change}\s+since {before}</small>", page), "on the card"
     assert not re.search(r"<th[^>]*></th>", page), "every column has a name"
-    assert len(re.findall(r'<img src="data:[^>]* alt="[^"]+"', page)) == 3
+    assert len(re.findall(r'<img src="data:[^>]* alt="[^"]+"', page)) == 4
 
 
 def test_a_page_without_validation_study_pictures_and_earlier_result() -> None:

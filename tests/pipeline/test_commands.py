@@ -52,6 +52,7 @@ NOT_RUN = {
     "RAY_ADDRESS=127.0.0.1:6380 make study": "the same",
     "python -m study.run": "the same",
     "python -m study.screen": "the same",
+    "python -m study.search NAME": "tests/study/test_ray.py searches on drawn digits",
     "python -m study.report": "tests/study/test_report.py calls it",
     "export RAY_AUTH_MODE=token "
     "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "

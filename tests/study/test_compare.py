@@ -7,19 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digits.core.errors import UserError
 from study import compare
-from study.compare import difference, seeds_needed
+from study.compare import Accuracies, difference, seeds_needed
 from tests import documented
 from tests.project import ROOT
 
-ACCURACIES = st.lists(st.floats(98, 100), min_size=3, max_size=30).filter(
-    lambda values: max(values) - min(values) > 0.01
-)
+ACCURACIES = st.dictionaries(st.integers(0, 9), st.floats(98, 100), min_size=7)
+
+
+def seeds(*values: float) -> Accuracies:
+    return dict(enumerate(values))
 
 
 @given(ACCURACIES, ACCURACIES)
 def test_the_interval_holds_the_difference_and_turns_with_the_order(
-    a: list[float], b: list[float]
+    a: Accuracies, b: Accuracies
 ) -> None:
     gap, low, high = difference(a, b)
     assert low <= gap <= high
@@ -27,36 +30,45 @@ def test_the_interval_holds_the_difference_and_turns_with_the_order(
 
 
 def test_difference_of_a_worked_example() -> None:
-    # Welch (1947) as worked out by hand: means 2 and 5, variances 1 and 4, n 3 and 3
-    gap, low, high = difference([1, 2, 3], [3, 5, 7])
+    # pairs differ by 2, 3, 4: mean 3, s.e. 1 / sqrt(3), 2 degrees of freedom, t 4.303
+    gap, low, high = difference(seeds(1, 2, 3), seeds(3, 5, 7))
     assert gap == 3
-    # s.e. sqrt(5/3) = 1.291, 2.941 degrees of freedom, t 3.219
-    assert low == pytest.approx(3 - 3.219 * 1.29099, abs=2e-3)
-    assert high == pytest.approx(3 + 3.219 * 1.29099, abs=2e-3)
+    assert low == pytest.approx(3 - 4.303 * 0.57735, abs=2e-3)
+    assert high == pytest.approx(3 + 4.303 * 0.57735, abs=2e-3)
+
+
+def test_seeds_are_paired_whatever_their_order() -> None:
+    a, b = {0: 99.0, 1: 99.2, 7: 50.0}, {1: 99.3, 0: 99.1, 8: 50.0}
+    assert difference(a, b)[0] == pytest.approx(0.1)
 
 
 def test_more_seeds_are_needed_for_a_smaller_difference() -> None:
-    a = [99.40, 99.45, 99.50]
-    near, far = [value + 0.03 for value in a], [value + 0.3 for value in a]
-    # the tables of Cohen (1988) say 45 of each for d = 0.03 / 0.05 = 0.6, 80 % power, 5 % two-sided
-    assert seeds_needed(a, near) == 45
+    a = seeds(99.40, 99.45, 99.50)
+    near, far = seeds(99.38, 99.48, 99.58), seeds(99.65, 99.75, 99.85)
+    # the tables of Cohen (1988) say 24 pairs for d = 0.03 / 0.05 = 0.6, 80 % power, 5 % two-sided
+    assert seeds_needed(a, near) == 24
     assert seeds_needed(a, far) == 4, "more than there are"
     assert seeds_needed(a, a) is None
 
 
 def test_the_seeds_that_are_there_are_never_called_enough() -> None:
-    a, b = [99.40, 99.50], [99.65, 99.75]
+    a, b = seeds(99.40, 99.50), seeds(99.65, 99.80)
     _, low, high = difference(a, b)
     assert low < 0 < high
     assert (seeds_needed(a, b) or 0) > 2
 
 
-def test_seeds_without_spread_settle_nothing() -> None:
-    assert difference([99.1, 99.1], [99.4, 99.4]) == pytest.approx((0.3, -math.inf, math.inf))
-    assert seeds_needed([99.1, 99.1], [99.4, 99.4]) is None
-    gap, low, high = difference([99.1, 99.1], [99.4, 99.5])
-    # Welch's degrees of freedom are those of the pair that varies: 1, t 12.706, s.e. 0.05
-    assert (gap, low, high) == pytest.approx((0.35, 0.35 - 0.6353, 0.35 + 0.6353), abs=1e-4)
+def test_pairs_without_spread_settle_nothing() -> None:
+    a, b = seeds(99.0, 99.25), seeds(99.5, 99.75)
+    assert difference(a, b) == (0.5, -math.inf, math.inf)
+    assert seeds_needed(a, b) is None
+
+
+def test_recipes_without_common_seeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["study.compare", "a", "b"])
+    monkeypatch.setattr(compare, "read", {"a": seeds(1, 2), "b": {5: 1.0, 6: 2.0}}.__getitem__)
+    with pytest.raises(UserError, match="a and b have fewer than 2 seeds in common"):
+        compare.main()
 
 
 def test_the_page_of_results_shows_what_the_command_prints(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,8 +32,17 @@ screen:
   changes:
     tiny:
     - {model.dropout: 0}
+search:
+  tiny:
+    base: tiny
+    rounds: 2
+    validation_size: 100
+    candidates:
 """
+CANDIDATES = 50
+PLAN += "".join(f"    - {{train.max_learning_rate: {(1 + n) / 1000}}}\n" for n in range(CANDIDATES))
 RUN = [sys.executable, "-m", "study.run", "tiny"]
+SEARCH = [sys.executable, "-m", "study.search", "tiny"]
 RAY = {"RAY_worker_niceness": "0"}  # or other tests would starve the workers
 
 
@@ -137,9 +146,30 @@ def test_a_cluster_that_loses_a_node_gives_the_same_rows(project: Project) -> No
     assert rows_of(project).equals(expected)
 
 
-def start(project: Project, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+def test_a_search_outlives_a_node_and_goes_on_where_it_was(project: Project) -> None:
+    table = project.path / "metrics/study/search/tiny.csv"
+    with cluster(project) as (second, environment):
+        running = start(project, environment, SEARCH)
+        wait_until(lambda: table.is_file() and is_busy(second))
+        kill(second)
+        assert running.wait(2 * PATIENCE) == 0
+    rows = pd.read_csv(table)
+    first = rows[rows["seed"] == 0].sort_values("loss", ignore_index=True)
+    assert len(first) == CANDIDATES
+    assert set(rows[rows["seed"] == 1]["recipe"]) == set(first["recipe"][: CANDIDATES // 2])
+
+    written = table.stat().st_mtime_ns
+    best = project.run(*SEARCH, **RAY).splitlines()[-CANDIDATES // 2]
+    assert table.stat().st_mtime_ns == written, "every row is there"
+    means = rows.groupby("recipe")["loss"].mean()[rows["recipe"][rows["seed"] == 1]]
+    assert best == f"{means.min():.4f}  {means.idxmin()}"
+
+
+def start(
+    project: Project, environment: dict[str, str], command: Sequence[str] = RUN
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        RUN,
+        command,
         cwd=project.path,
         env=project.environment() | RAY | environment,
         # a shell's background job ignores Ctrl-C, and so would all that it starts

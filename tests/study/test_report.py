@@ -36,9 +36,9 @@ def test_a_change_is_compared_with_its_recipe() -> None:
     )
     lines = report.screen_table(rows).splitlines()
     assert lines[2] == "| `a` | 3 | 99.100 |  | 0.5000 | 100.00 |"
-    # standard error sqrt((0.01 + 0.04) / 3) = 0.1291, 2.941 degrees of freedom, t 3.219
+    # pairs differ by 0.3, 0.4, 0.5: standard error 0.1 / sqrt(3), 2 degrees of freedom, t 4.303
     assert lines[3] == (
-        "| `a`: `model.dropout=0` | 3 | 99.500 | +0.400 (-0.016 to +0.816) | 0.5000 | 100.00 |"
+        "| `a`: `model.dropout=0` | 3 | 99.500 | +0.400 (+0.152 to +0.648) | 0.5000 | 100.00 |"
     )
 
 
@@ -46,12 +46,12 @@ def test_a_table_goes_between_its_markers(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     file.write_text("no markers")
     with pytest.raises(UserError, match="expected the lines"):
-        report.insert(file, report.BEGIN, "table")
+        report.insert(file, {report.BEGIN: "table"})
     file.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
-    text = report.insert(file, report.BEGIN, "new")
+    text = report.insert(file, {report.BEGIN: "new"})
     assert text == f"above\n{report.BEGIN}\n\nnew\n\n{report.END}\nbelow\n"
     file.write_text(text)
-    assert report.insert(file, report.BEGIN, "new") == text
+    assert report.insert(file, {report.BEGIN: "new"}) == text
 
 
 def test_every_departure_of_the_tuned_recipe_is_measured() -> None:

@@ -63,6 +63,8 @@ def test_tables_plot_and_summaries_are_those_of_the_files() -> None:
     results = report.read()
     assert json.loads(report.SUMMARIES.read_text()) == report.summaries(results)
     assert report.PLOT.read_bytes() == report.picture(results)
+    published = pd.read_csv(report.PUBLISHED)
+    assert report.FRONTIER.read_bytes() == report.frontier(results, published)
     for page, text in report.documents(results, read_rows(report.SCREEN)).items():
         assert page.read_text() == text, page
 
@@ -74,6 +76,8 @@ def test_tables_plot_and_summaries_are_those_of_the_files() -> None:
         ("tuned", 15_579, 0.9943, 0),  # its interval includes the promise, as docs/results.md says
         ("small", 10_000, 0.9950, 0.9943),
         ("record", 20_000, 0.9960, 0.9943),
+        ("sprint", 20_000, 0.9943, 0),
+        ("tiny", 4_501, 0.9943, 0),
     ],
 )
 def test_the_recipes_keep_their_promises(

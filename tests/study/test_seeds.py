@@ -1,6 +1,6 @@
 """Which seeds are trained, and which rows stay in a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from tests.study.tiny import RECIPE, SCORED, TRAIN, changed
 
 
 def one_after_the_other(
-    jobs: Sequence[tuple[str, Config]], train: Split, scored: Split
+    jobs: Sequence[tuple[str, Config]], train: Split, scored: Split, show: Callable[[str], object]
 ) -> Iterator[Row]:
     for name, recipe in jobs:
         yield train_seed(name, recipe, train, scored, computer("cpu"))
@@ -28,7 +28,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(table: Path, count: int = 3, recipe: Config = RECIPE) -> pd.DataFrame:
-    return seeds.study({"tiny": recipe}, range(count), TRAIN, SCORED, table)
+    return seeds.Study({"tiny": recipe}, TRAIN, SCORED, table).rows(range(count))
 
 
 @pytest.fixture
@@ -71,6 +71,13 @@ def test_rows_of_another_recipe_are_not_used(table: Path) -> None:
     assert after["seed"].tolist() == [0, 1, 2]
     assert set(after["fingerprint"]).isdisjoint(before["fingerprint"])
     assert set(after["model_md5"]).isdisjoint(before["model_md5"])
+
+
+def test_a_recipe_that_cannot_be_trained_is_named(table: Path) -> None:
+    before = table.read_bytes()
+    with pytest.raises(UserError, match=r"^tiny: params.yaml: train.pct_start is 1e-06"):
+        study(table, recipe=changed(RECIPE, "train", pct_start=1e-6))
+    assert table.read_bytes() == before
 
 
 def test_a_table_with_other_columns_is_refused(table: Path) -> None:

@@ -54,25 +54,32 @@ class Convolution(NamedTuple):
     inputs: int
     outputs: int
     size: int
+    padding: int
 
     def __str__(self) -> str:
-        return f"{self.inputs}→{self.outputs} @ {self.size}"
+        return f"{self.inputs}→{self.outputs} @ {self.size}{'' if self.padding else ' valid'}"
+
+    @property
+    def output_size(self) -> int:
+        """The width of what comes out, in pixels."""
+        return self.size - 2 + 2 * self.padding
 
     @property
     def flop(self) -> int:
         """Of a batch, in each direction."""
-        return 18 * self.inputs * self.outputs * self.size**2 * BATCH
+        return 18 * self.inputs * self.outputs * self.output_size**2 * BATCH
 
     @property
     def intensity(self) -> float:
         """FLOP per byte of features, each read or written once; the weights are neglected."""
-        return self.flop / (4 * (self.inputs + self.outputs) * self.size**2 * BATCH)
+        numbers = self.inputs * self.size**2 + self.outputs * self.output_size**2
+        return self.flop / (4 * numbers * BATCH)
 
 
 def convolutions(network: DigitNet) -> list[Convolution]:
     """Those of a network, in order."""
     return [
-        Convolution(layer.input.channels, layer.channels, layer.input.size)
+        Convolution(layer.input.channels, layer.channels, layer.input.size, layer.padding)
         for layer in network.layers
         if isinstance(layer, ConvBlock)
     ]
@@ -138,25 +145,25 @@ def ours(recipe: Path) -> Iterator[tuple[Convolution, str, Call]]:
 
 def one_dnn(convolution: Convolution, direction: str) -> Call:
     """The same in torch, in the layout that it is fastest in."""
-    inputs, outputs, size = convolution
+    inputs, outputs, size, padding = convolution
     x, weights, gradient = (
         torch.randn(shape).to(memory_format=torch.channels_last)
         for shape in (
             (BATCH, inputs, size, size),
             (outputs, inputs, 3, 3),
-            (BATCH, outputs, size, size),
+            (BATCH, outputs, convolution.output_size, convolution.output_size),
         )
     )
     mask = [direction == "gradient by input", direction == "gradient by weights", False]
-    one, none = [1, 1], [0, 0]
+    one, none, pads = [1, 1], [0, 0], [padding, padding]
 
     def call(times: int) -> None:
         for _ in range(times):
             if direction == "forward":
-                F.conv2d(x, weights, padding=1)
+                F.conv2d(x, weights, padding=padding)
             else:
                 torch.ops.aten.convolution_backward(
-                    gradient, x, weights, None, one, one, one, False, none, 1, mask
+                    gradient, x, weights, None, one, pads, one, False, none, 1, mask
                 )
 
     return call

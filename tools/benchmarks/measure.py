@@ -6,8 +6,7 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,36 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[2]
-PROMISE = 0.9943  # the accuracy that the described recipe promises in its 19 epochs
-
 PINNED = ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"]
 BUSY = "while True: pass"
 
 Measurement = dict[str, float]
 Command = tuple[str, ...]
-
-
-class Laps:
-    """Seconds and accuracy after every epoch; the clock stops while scoring."""
-
-    def __init__(self) -> None:
-        self._seconds, self._epochs = 0.0, list[tuple[float, float]]()
-        self._begun = time.perf_counter()
-
-    def end(self, accuracy: Callable[[], float]) -> None:
-        """An epoch is over; `accuracy` scores it."""
-        self._seconds += time.perf_counter() - self._begun
-        self._epochs.append((self._seconds, accuracy()))
-        self._begun = time.perf_counter()
-
-    def measurement(self) -> Measurement:
-        """Seconds and accuracy of all epochs; the first `epoch` that keeps the promise and the
-        seconds `until` then, both 0 if none does.
-        """
-        kept = [n for n, (_, accuracy) in enumerate(self._epochs) if accuracy > PROMISE - 1e-6]
-        seconds, accuracy = self._epochs[-1]
-        epoch, until = (kept[0] + 1, self._epochs[kept[0]][0]) if kept else (0, 0.0)
-        return {"seconds": seconds, "accuracy": accuracy, "epoch": epoch, "until": until}
 
 
 @dataclass(frozen=True)

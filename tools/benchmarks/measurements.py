@@ -1,7 +1,7 @@
 """One measurement: `python -m tools.benchmarks.measurements NAME IMAGES EPOCHS ...`.
 
 Prints one JSON object with `seconds`, without start-up and warm-up. Training works on the
-pipeline's split, cut or repeated to IMAGES images; `until` and `parity` on that of the recipe.
+pipeline's split, cut or repeated to IMAGES images; `whole` and `parity` on that of the recipe.
 """
 
 import json
@@ -26,7 +26,7 @@ from digits.network.digitnet import DigitNet
 from digits.training import loop, trainer
 from stages import paths
 from study.one_seed import with_training
-from tools.benchmarks.measure import BUSY, ROOT, Laps, Measurement
+from tools.benchmarks.measure import BUSY, ROOT, Measurement
 
 RECIPE = config.read(ROOT / "recipes/described.yaml")
 WARM_UP = 1280  # images
@@ -71,18 +71,15 @@ def parity(images: int, epochs: int, trained_by: str, seed: str) -> Measurement:
     return {"seconds": seconds, "accuracy": loop.measure_split(network, test)["accuracy"]}
 
 
-def until(images: int, epochs: int, name: str) -> Measurement:
-    """A recipe as the train stage trains it, the test set scored after every epoch, untimed."""
-    recipe = with_training(config.read(ROOT / f"recipes/{name}.yaml"), epochs=epochs)
-    train, test = _splits(recipe)
-    rng = torch.Generator().manual_seed(recipe.train.seed)
-    network = DigitNet(recipe.model, rng)
-    laps = Laps()
-    loop.fit(
-        network, train.first(images), train.first(0), recipe, rng,
-        after_epoch=lambda _: laps.end(lambda: loop.measure_split(network, test)["accuracy"]),
-    )  # fmt: skip
-    return laps.measurement()
+def whole(images: int, epochs: int, name: str) -> Measurement:
+    """A recipe as the train stage trains it, to its last epoch, or to the given one if not 0."""
+    recipe = config.read(ROOT / f"recipes/{name}.yaml")
+    if epochs:
+        recipe = with_training(recipe, epochs=epochs)
+    train, _ = _splits(recipe)
+    begun = time.perf_counter()
+    loop.train_network(recipe, train.first(images), train.first(0))
+    return {"seconds": time.perf_counter() - begun}
 
 
 def seeds(images: int, epochs: int, cores: str) -> Measurement:
@@ -97,7 +94,7 @@ def seeds(images: int, epochs: int, cores: str) -> Measurement:
     train = _train(images)
     jobs = [("described", with_training(RECIPE, epochs=epochs, seed=seed)) for seed in range(4)]
     begun = time.perf_counter()
-    rows = list(in_parallel(jobs, train, train.first(1000), int(cores)))
+    rows = list(in_parallel(jobs, train, train.first(1000), cores=int(cores)))
     assert len(rows) == len(jobs)
     return {"seconds": time.perf_counter() - begun}
 

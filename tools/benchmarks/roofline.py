@@ -94,13 +94,14 @@ def _draw(figures: Figures, ordered: Sequence[Convolution]) -> bytes:
                     axes.plot(each.intensity, speed, marker, color=color, label=label, alpha=0.85)
         for each in ordered:
             axes.axvline(each.intensity, color="#dddddd", lw=0.7, zorder=0)
-    widths: dict[tuple[int, int], list[str]] = {}
+    alike: dict[float, list[str]] = {}
     for each in ordered:
-        widths.setdefault(each[:2], []).append(str(each.size))
-    for (inputs, outputs), sizes in widths.items():
+        name, size = str(each).split(" @ ")
+        names = alike.setdefault(each.intensity, [name])
+        names.append(f"{'@ ' if len(names) == 1 else ''}{size}")
+    for intensity, (name, *sizes) in alike.items():
         panels[0].text(
-            Convolution(inputs, outputs, 1).intensity, 1.02,
-            f"{inputs}→{outputs} @ {', '.join(sizes)}", rotation=90, fontsize=7.5, ha="center",
+            intensity, 1.02, f"{name} {', '.join(sizes)}", rotation=90, fontsize=7.5, ha="center",
             va="bottom", transform=panels[0].get_xaxis_transform(), color=INK,
         )  # fmt: skip
     panels[0].legend(loc="lower center", frameon=False)

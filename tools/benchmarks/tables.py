@@ -1,4 +1,4 @@
-"""The tables of results.md, and accuracy.md; roofline.py has the one of convolutions."""
+"""The tables of results.md, times.md and accuracy.md; roofline.py has the one of convolutions."""
 
 import shutil
 import statistics
@@ -9,7 +9,6 @@ from pathlib import Path
 from digits.reporting.tables import markdown
 from tools.benchmarks.kernels import RECIPES
 from tools.benchmarks.measure import (
-    PROMISE,
     ROOT,
     Run,
     arm,
@@ -24,6 +23,7 @@ from tools.benchmarks.measure import (
     take_turns,
 )
 
+ONE_EPOCH = "one epoch of the plain script"
 NETWORKS = ["4 pool 8 pool 16 pool", "16 pool 32 pool 64 pool"]  # half and twice the described one
 
 
@@ -137,24 +137,26 @@ def growth(images: int, repeats: int) -> str:
     )
 
 
-def until_the_promise(images: int, epochs: int) -> str:
-    """Seconds until the test accuracy that the described recipe promises."""
-    commands = {"plain script": plain(images, epochs, 0, "score")}
-    for path in RECIPES:
-        commands[f"`{path.stem}`"] = arm("until", images, epochs, path.stem)
-    rows: list[list[str]] = []
-    for name, (measured,) in take_turns(commands, 1).items():
-        laps = measured.printed
-        reached = (
-            [f"{laps['until']:.0f}", f"{laps['epoch']:.0f}"] if laps["epoch"] else ["never", ""]
-        )
-        rows.append([name, *reached, f"{laps['seconds']:.0f}", f"{100 * laps['accuracy']:.2f}"])
-    return (
-        f"## Until {100 * PROMISE:.2f} % of the test set\n\nSeconds of training until the first "
-        f"epoch of {epochs} after which that share of the test images is right, with seed 0, one "
-        "run; reported after the fact, never used to choose.\n\n"
-        + markdown(["", "seconds until", "epoch", "seconds in all", "at the end, %"], rows)
+def to_the_end(recipes: Sequence[str], images: int, epochs: int, repeats: int) -> dict[str, bytes]:
+    """times.md and times.csv.
+
+    Args:
+        recipes: their names.
+        images: of the plain script, and at most of the recipes.
+        epochs: of the recipes; 0 for their own.
+        repeats: of each.
+    """
+    arms = {name: arm("whole", images, epochs, name) for name in recipes}
+    runs = take_turns({**arms, ONE_EPOCH: plain(images, 1, 0)}, repeats)
+    content = (
+        "# To the last epoch\n\nSeconds of training of each recipe, on all cores, from the first "
+        f"weights to the last, and of one epoch of the plain script, in one run of {repeats} "
+        "repeats that took turns. Written by `python -m tools.benchmarks.bench --times`.\n\n"
+        f"{machine()}\n\n{table(runs)}\n"
     )
+    rows = [",".join([name, *spread(run.seconds for run in each)]) for name, each in runs.items()]
+    csv = "\n".join(["arm,minimum,median,maximum", *rows]) + "\n"
+    return {"times.md": content.encode(), "times.csv": csv.encode()}
 
 
 def of_a_study(images: int, epochs: int) -> str:
@@ -171,7 +173,7 @@ def accuracy(images: int, epochs: int, seeds: int) -> str:
     """accuracy.md."""
     return (
         "# To the end\n\nWritten by `python -m tools.benchmarks.bench --accuracy`.\n\n"
-        f"{machine()}\n\n{parity(images, epochs, seeds)}\n\n{until_the_promise(images, epochs)}\n"
+        f"{machine()}\n\n{parity(images, epochs, seeds)}\n"
     )
 
 
