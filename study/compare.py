@@ -1,8 +1,8 @@
 """Whether one recipe is better than another: `python -m study.compare A B`.
 
 Reads metrics/study/A.json and B.json. Prints the difference of the means over the seeds that both
-have, B minus A, with its 95 % interval (Student's t of the pairs: a seed draws the same order and
-augmentation for both) and, if that includes zero, how many seeds would show the difference.
+have, B minus A, with its 95 % interval (Student's t of the pairs: with the same network, a seed
+draws the same first weights) and, if that includes zero, how many seeds would show the difference.
 """
 
 import argparse

@@ -20,7 +20,6 @@ import torch
 # isort: on
 import numpy as np
 import torch.nn.functional as F
-from numba import njit
 
 from digits.core import config
 from digits.network.digitnet import DigitNet
@@ -33,7 +32,7 @@ from digits.network.fast.products import (
     convolve,
     forward_plane,
 )
-from digits.network.fast.register import LANES, Array
+from digits.network.fast.register import LANES, Array, cached
 from digits.network.fast.step import OCTETS
 from digits.network.layers import ConvBlock
 
@@ -45,7 +44,6 @@ MULTIPLY_ADDS = 100_000  # of each register of the ceiling
 COPIED = 2**26  # numbers; more than caches hold
 
 Call = Callable[[int], object]  # does its work so many times
-native: Any = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Convolution(NamedTuple):
@@ -90,7 +88,7 @@ def network_of(recipe: Path) -> DigitNet:
     return DigitNet(config.read(recipe).model, torch.Generator().manual_seed(0))
 
 
-@native
+@cached
 def forward(net: Network, layer: Any, times: int) -> None:
     """As forward.py calls it."""
     for _ in range(times):
@@ -101,7 +99,7 @@ def forward(net: Network, layer: Any, times: int) -> None:
                     convolve(net.features[octet], net.weights, plane)
 
 
-@native
+@cached
 def by_weights(net: Network, layer: Any, times: int) -> None:
     """As backward.py calls it."""
     for _ in range(times):
@@ -109,7 +107,7 @@ def by_weights(net: Network, layer: Any, times: int) -> None:
             add_filter_gradients(net.features, first, first + OCTETS, layer, net.gradients[0])
 
 
-@native
+@cached
 def by_input(net: Network, layer: Any, times: int) -> None:
     """As backward.py calls it."""
     for _ in range(times):
@@ -120,7 +118,7 @@ def by_input(net: Network, layer: Any, times: int) -> None:
                     convolve(net.features[octet], net.weights, plane)
 
 
-@native
+@cached
 def multiply_add(f: Array, times: int) -> None:
     """Add f[r, p] * f[2, 0], as 2 rows of 6 registers at once: two a cycle, each 4 cycles long."""
     sums = zeros(f, 2, 6)
