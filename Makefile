@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, importing torch takes seconds longer, every time
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro verify plots demo study test test-all test-faults lint bench bench-quick lock audit
+.PHONY: help setup run quick repro verify plots demo study test test-all test-faults lint bench bench-quick lock audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -17,11 +17,17 @@ setup: .venv/development ## make .venv with all locked packages, those for devel
 run: .venv/installed ## reproduce the pipeline; without a network, on the built-in sample
 	@$(PYTHON) -m tools.run
 
-repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
-	@$(PYTHON) -m dvc repro $(if $(FORCE),--force)
+quick: .venv/installed ## run the whole graph on the sample for two epochs, in a copy; changes no file here
+	@$(PYTHON) -m tools.quick
 
-verify: .venv/installed ## hash everything that DVC keeps, here and on the remote (REMOVE=1: delete what is damaged)
-	@$(PYTHON) -m tools.verify $(if $(REMOVE),--remove)
+repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
+	@$(PYTHON) -m tools.repro $(if $(filter-out 0 no false,$(FORCE)),--force)
+	@git diff --quiet HEAD -- dvc.lock metrics plots models || echo "to commit the results," \
+		"not only dvc.lock: git add params.yaml dvc.lock metrics plots models && git commit"
+
+verify: .venv/installed ## hash what DVC keeps here and on the remote, and packages (REMOVE=1: delete what is damaged)
+	@$(PYTHON) -m tools.origin
+	@$(PYTHON) -m tools.verify --installed $(if $(filter-out 0 no false,$(REMOVE)),--remove)
 
 plots: .venv/installed ## draw all results on one page, dvc_plots/index.html
 	@$(PYTHON) -m tools.report
@@ -31,7 +37,10 @@ demo: .venv/installed ## draw a digit in the browser and watch the network read 
 	@$(PYTHON) -m demo.serve
 
 study: .venv/development ## train many seeds of each recipe on Ray (RAY_ADDRESS: on a cluster) and report
-	@$(PYTHON) -m dvc repro study/dvc.yaml
+	@$(PYTHON) -m tools.repro download
+	@$(PYTHON) -m study.screen
+	@$(PYTHON) -m study.search
+	@$(PYTHON) -m study.run
 	@$(PYTHON) -m study.report
 
 test: .venv/development ## run the unit and pipeline tests, which take minutes
@@ -60,17 +69,25 @@ lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 
 # GHSA-w8v5-vhqr-4h9v has no fix; SECURITY.md says what it means here
 audit: .venv/development ## look up known vulnerabilities of the locked packages (needs a network)
-	@$(PYTHON) -m pip_audit --strict --require-hashes --disable-pip -r requirements.txt \
+	@$(PYTHON) -m pip_audit --require-hashes --disable-pip -r requirements.txt \
 		--ignore-vuln GHSA-w8v5-vhqr-4h9v
 
-# uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way.
+# uv comes from PyPI with the hash in the lock, then installs the rest of the lock the same way. It
+# copies: a link into its cache would bring an edited or rotten file back after `rm -rf .venv`, and
+# into every other environment of the machine.
 # Wheels only, because building a package fetches and runs its build tools. The two packages without
 # a wheel are built with the setuptools of the lock, whose hash is checked like all others.
-INSTALL = $(PYTHON) -m uv pip install --quiet --python $(PYTHON) --require-hashes \
+INSTALL = $(PYTHON) -m uv pip install --quiet --python $(PYTHON) --link-mode copy --require-hashes \
 	--only-binary :all: --no-binary antlr4-python3-runtime --no-binary wsgidav \
 	--constraint requirements.txt --build-constraint requirements.txt
 
-.venv/installed: requirements.txt
+# Both files hold the digest of the lock that was installed: times say little, after a checkout or
+# a copy.
+LOCK := $(shell git hash-object requirements.txt)
+stale = $(if $(filter $(LOCK),$(shell cat $(1) 2>&1)),,FORCE)
+.PHONY: FORCE
+
+.venv/installed: $(call stale,.venv/installed)
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: python3 is $$(python3 --version 2>&1); this project needs Python 3.11 or newer" >&2; exit 1; }
 	@echo "installing packages of requirements.txt into .venv; the first time takes a minute or two" >&2
@@ -80,10 +97,10 @@ INSTALL = $(PYTHON) -m uv pip install --quiet --python $(PYTHON) --require-hashe
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--only-binary :all: -r .venv/uv.txt
 	@$(INSTALL) --all-extras -r pyproject.toml
-	@touch $@
+	@echo $(LOCK) > $@
 
 # the rest of the lock: what only tests, checks, benchmarks and studies import
-.venv/development: .venv/installed
+.venv/development: .venv/installed $(call stale,.venv/development)
 	@echo "installing the rest of requirements.txt into .venv" >&2
 	@$(INSTALL) -r requirements.txt
-	@touch $@
+	@echo $(LOCK) > $@

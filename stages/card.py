@@ -7,7 +7,6 @@ from these files. Format: https://github.com/huggingface/hub-docs/blob/main/mode
 """
 
 import hashlib
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def percent(share: float, digits: int = 2) -> str:
 def card(parameters: Config, metrics: dict[str, Any], md5: str) -> str:
     """The whole card of the model with this md5."""
     recipe = matching_recipe(parameters)
-    studies: dict[str, Any] = json.loads(paths.STUDY.read_text()) if paths.STUDY.is_file() else {}
+    studies: dict[str, Any] = files.read_json(paths.STUDY) if paths.STUDY.is_file() else {}
     environment = Environment(  # noqa: S701  the card is Markdown, not HTML
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -58,7 +57,8 @@ def card(parameters: Config, metrics: dict[str, Any], md5: str) -> str:
 
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
-    metrics: dict[str, Any] = json.loads(paths.TEST_METRICS.read_bytes())
+    metrics: dict[str, Any] = files.read_json(paths.TEST_METRICS)
+    metrics |= metrics["details"][0]
     md5 = hashlib.md5(paths.MODEL.read_bytes(), usedforsecurity=False).hexdigest()
 
     files.write(paths.CARD, card(parameters, metrics, md5).encode())

@@ -1,14 +1,26 @@
 """Refuse a params.yaml that is wrong anywhere, before any stage touches its outputs.
 
-Reads the whole of params.yaml. Writes data/checked, which never changes: it makes DVC run this
-stage before all others, and never makes another one run.
+Reads the whole of params.yaml, requirements.txt and what the last stage, card, will read: recipes/
+and metrics/study.json. Writes data/checked, which makes DVC run this stage before all others. It
+lists the locked packages that compute, so another version of one makes every stage run again, and
+another version of a linter none.
 """
+
+import json
 
 from digits.core import config, files
 from digits.core.entry_point import run_stage
+from digits.core.errors import UserError
 from digits.network.digitnet import check_budget, pick_device
 from digits.sources import catalog
+from digits.training.environment import PACKAGES
 from stages import paths
+
+
+def computing(lock: str) -> str:
+    """The lines of a lock that pin what computes, without their hashes."""
+    lines = (line.removesuffix(" \\") for line in lock.splitlines())
+    return "".join(f"{line}\n" for line in lines if line.partition("==")[0] in PACKAGES)
 
 
 def main() -> None:
@@ -18,7 +30,15 @@ def main() -> None:
     check_budget(parameters.model)
     pick_device(parameters.train.device)
 
-    files.write(paths.CHECKED, b"params.yaml has been checked\n")
+    for path in sorted(paths.RECIPES.glob("*.yaml")):
+        config.read(path)
+    try:
+        json.loads(paths.STUDY.read_bytes())
+    except ValueError as error:
+        advice = "`python -m study.report` writes it again"
+        raise UserError(f"{paths.STUDY}: not JSON: {error}; {advice}") from None
+
+    files.write(paths.CHECKED, computing(paths.LOCK.read_text()).encode())
 
 
 if __name__ == "__main__":

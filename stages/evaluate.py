@@ -1,8 +1,9 @@
 """Score the trained network on the test split, all of it, once.
 
-Reads models/model.safetensors, data/prepared/test.safetensors and, of params.yaml,
-`download.source`, `model.parameter_budget` and `augment`. Writes metrics/evaluate.json and, in
-plots/, confusion.csv, digits.csv, worst_errors.png and augmentation.png.
+Reads models/model.safetensors, data/prepared/test.safetensors and `download.source` of params.yaml.
+Compares `model`, `augment`, `train` and the other two splits with models/origin.json. Writes
+metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, worst_errors.png and
+augmentation.png.
 """
 
 import math
@@ -16,7 +17,7 @@ from digits.core.config import Augmentation
 from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
 from digits.core.split import Split
-from digits.network import model_file
+from digits.network import model_file, model_origin
 from digits.reporting import pictures
 from digits.reporting.tables import confusion, per_digit, wilson_interval
 from digits.training.augment import augment
@@ -57,7 +58,9 @@ def main() -> None:
     torch.set_num_threads(1)  # more would change bits
 
     network, normalisation = model_file.load(paths.MODEL)
-    test = split.load(paths.TEST)
+    sections = [parameters.model, parameters.augment, parameters.train]
+    model_origin.check(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
+    test = split.load(paths.TEST, normalisation)
     if not len(test):
         raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
 
@@ -77,17 +80,15 @@ def main() -> None:
     files.write(paths.WORST_ERRORS, draw_errors(test, logits))
     files.write(paths.AUGMENTATION, draw_augmentation(test, parameters.augment))
     count = sum(parameter.numel() for parameter in network.parameters())
-    content = {
+    details = {
         "dataset": parameters.download.source,
         "examples": examples,
-        "errors": errors,
-        **metrics,
         "accuracy_low": low,
         "accuracy_high": high,
-        "parameters": count,
         "parameter_budget": parameters.model.parameter_budget,
         "recall": dict(zip(digits["digit"].astype(str), digits["recall"].tolist(), strict=True)),
     }
+    content = {"errors": errors, **metrics, "parameters": count, "details": [details]}
     files.write_json(paths.TEST_METRICS, content)
     print(
         f"evaluate: {100 * metrics['accuracy']:.2f} % of {examples:,} test images right "

@@ -49,8 +49,8 @@ def main() -> None:
     torch.set_num_threads(1)  # more would change bits
 
     network, normalisation = model_file.load(paths.MODEL)
-    train = split.load(paths.TRAIN)
-    test = split.load(paths.TEST)
+    train = split.load(paths.TRAIN, normalisation)
+    test = split.load(paths.TEST, normalisation)
     if not len(test):
         raise UserError(f"{paths.TEST}: holds no images, so nothing can be checked")
 
@@ -75,7 +75,7 @@ def main() -> None:
 
     files.write(paths.ONNX, floats)
     files.write(paths.INTEGER_ONNX, integers)
-    files.write_json(paths.EXPORT_METRICS, metrics)
+    files.write_json(paths.EXPORT_METRICS, {"details": [metrics]})
     # not in the metrics: the last bits of onnxruntime's floats depend on the processor
     print(
         f"export: {metrics['float32_same_digits']:,} of {len(test):,} test images read as torch "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 PARAMETERS = Path("params.yaml")
 RECIPES = Path("recipes")
+LOCK = Path("requirements.txt")
 
 CHECKED = Path("data/checked")
 RAW = Path("data/raw")
@@ -13,6 +14,7 @@ TEST = Path("data/prepared/test.safetensors")
 
 CHECKPOINT = Path("checkpoints/train.safetensors")
 MODEL = Path("models/model.safetensors")
+ORIGIN = Path("models/origin.json")
 ONNX = Path("models/model.onnx")
 INTEGER_ONNX = Path("models/model.int8.onnx")
 CARD = Path("models/README.md")

@@ -1,16 +1,19 @@
 """Train the network; the test split is not among the inputs.
 
 Reads data/prepared/{train,validation}.safetensors and `model`, `augment`, `train` of
-params.yaml. Writes models/model.safetensors, metrics/train.json, metrics/environment.json and,
-after every epoch, plots/learning_curves.csv. A run that is stopped leaves
-checkpoints/train.safetensors; the next one resumes from it, and removes it at the end.
+params.yaml. Writes models/model.safetensors, models/origin.json (what it was trained with),
+metrics/train.json, metrics/environment.json and, after every epoch, plots/learning_curves.csv and
+checkpoints/train.safetensors, from which the next run resumes if it is the same.
 """
+
+import sys
+from collections.abc import Mapping
 
 from tqdm import tqdm
 
 from digits.core import config, files, split
 from digits.core.entry_point import run_stage
-from digits.network import model_file
+from digits.network import model_file, model_origin
 from digits.network.digitnet import check_budget, pick_device
 from digits.training import environment
 from digits.training.checkpoint import Checkpoint, Epoch, key_of
@@ -25,13 +28,22 @@ def write_curves(history: list[Epoch]) -> None:
     files.write(paths.CURVES, table.encode())
 
 
+def progress(epoch: Mapping[str, int | float | None]) -> str:
+    """Loss and accuracy after an epoch, in a few words."""
+    return ", ".join(
+        f"{kind} loss {epoch[f'{kind}_loss']:.4f}, {100 * (epoch[f'{kind}_accuracy'] or 0):.2f} %"
+        for kind in ("train", "validation")
+        if epoch.get(f"{kind}_loss") is not None
+    )
+
+
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
     count = check_budget(parameters.model)
     device = pick_device(parameters.train.device)
 
     train = split.load(paths.TRAIN)
-    validation = split.load(paths.VALIDATION)
+    validation = split.load(paths.VALIDATION, train.normalisation)
     sections = [parameters.model, parameters.augment, parameters.train]
     checkpoint = Checkpoint(paths.CHECKPOINT, key_of(sections, [train, validation], device))
 
@@ -39,6 +51,11 @@ def main() -> None:
 
         def after_epoch(history: list[Epoch]) -> None:
             write_curves(history)
+            line = progress(history[-1])
+            if bar.disable:  # not on a terminal: a line for each epoch
+                print(f"train: epoch {len(history)} of {bar.total}: {line}", file=sys.stderr)
+            else:
+                bar.set_postfix_str(line)
             bar.update(len(history) - bar.n)
 
         network, history = train_network(
@@ -46,10 +63,12 @@ def main() -> None:
         )
 
     model_file.save(paths.MODEL, network, train.normalisation)
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
     last = {name: value for name, value in history[-1].items() if value is not None}
-    files.write_json(paths.TRAIN_METRICS, {"parameters": count, **last})
-    files.write_json(paths.ENVIRONMENT, environment.describe(device))
-    checkpoint.remove()
+    chosen_by = {name: last[name] for name in ["validation_accuracy"] if name in last}
+    files.write_json(paths.TRAIN_METRICS, {"parameters": count, **chosen_by, "details": [last]})
+    files.write_json(paths.ENVIRONMENT, {"details": [environment.describe(device)]})
+    print(f"train: {count:,} parameters, {progress(last)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ draws the same first weights) and, if that includes zero, how many seeds would s
 """
 
 import argparse
-import json
 import math
 import statistics
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from scipy import stats
 
+from digits.core import files
 from digits.core.errors import UserError, exit_with
 
 STUDY = Path(__file__).parent.parent / "metrics/study"
@@ -68,7 +68,7 @@ def read(name: str) -> dict[int, float]:
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in STUDY.glob("*.json")))
         raise UserError(f"{path}: no such file; studied recipes are {known or 'none'}")
-    accuracies = json.loads(path.read_text())["accuracies"]
+    accuracies: dict[str, float] = files.read_json(path).get("accuracies", {})
     if len(accuracies) < 2:
         raise UserError(f"{path}: holds {len(accuracies)} seeds; a comparison needs at least 2")
     return {int(seed): 100 * value for seed, value in accuracies.items()}

@@ -1,16 +1,25 @@
-"""One row of a study: a recipe trained with one seed, and the fingerprint of its inputs."""
+"""One row of a study: a recipe trained with one seed, its fingerprint, and the table it goes into.
 
+Every value of a table is checked when it is read.
+"""
+
+import csv
 import hashlib
 import json
 import socket
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
+import pandas as pd
 import torch
+from pydantic import ConfigDict, Field
 
+from digits.core import strict_yaml
 from digits.core.config import Config
 from digits.core.errors import UserError
 from digits.core.split import Split
+from digits.core.strict_yaml import Section
 from digits.network import model_file
 from digits.network.digitnet import pick_device
 from digits.training import environment
@@ -18,6 +27,9 @@ from digits.training.loop import measure_split, train_network
 
 FEW = 2048  # images; more than the code ever takes at once, except for a batch
 RESULTS = ["accuracy", "loss", "train_accuracy", "train_loss", "model_md5"]
+
+MARK = "outdated"  # a last column, there only if a row has it
+CONFLICT = ("<<<<<<<", "=======", ">>>>>>>")
 
 Row = dict[str, float | int | str | None]
 
@@ -99,3 +111,86 @@ def computer(device: str) -> dict[str, object]:
 def with_training(config: Config, **values: int | str) -> Config:
     """The same recipe with other values in its section `train`."""
     return config.model_copy(update={"train": config.train.model_copy(update=values)})
+
+
+class Entry(Section):
+    """A row; text becomes numbers. `outdated`: it is of other code, data or parameters."""
+
+    model_config = ConfigDict(strict=False)
+    if_missing = "restore the table with git, or delete the row"
+
+    recipe: str = Field(min_length=1)
+    seed: int = Field(ge=0, lt=2**32)
+    accuracy: float = Field(ge=0, le=1)
+    loss: float = Field(ge=0)
+    train_accuracy: float = Field(ge=0, le=1)
+    train_loss: float = Field(ge=0)
+    model_md5: str = Field(pattern="^[0-9a-f]{32}$")
+    fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
+    outdated: Literal["", "yes"] = ""
+
+
+COLUMNS = [name for name in Entry.model_fields if name != MARK]
+
+
+def read_rows(table: Path) -> pd.DataFrame:
+    """The rows that count, with COLUMNS; none if there is no such file.
+
+    Raises:
+        UserError: see `read_all_rows`; or a seed of a recipe counts twice.
+    """
+    rows = read_all_rows(table)
+    rows = rows.loc[rows[MARK] != "yes"]
+    _refuse_twice(table, rows, ["recipe", "seed"])
+    return rows[COLUMNS].reset_index(drop=True)
+
+
+def read_all_rows(table: Path) -> pd.DataFrame:
+    """All rows, with COLUMNS and MARK; the index is the line in the file.
+
+    Raises:
+        UserError: the file has other columns, a merge has left its conflict in it, a value is out
+            of range, or a row stands twice.
+    """
+    entries: dict[int, Entry] = {}
+    if table.is_file():
+        lines = table.read_text(errors="replace").splitlines()
+        for number, line in enumerate(lines, 1):
+            if line.startswith(CONFLICT):
+                raise UserError(
+                    f"{table}, line {number}: a merge has left its conflict here; keep the rows of "
+                    "both sides, each once"
+                )
+        reader = csv.DictReader(lines, restkey="more")
+        if reader.fieldnames not in (COLUMNS, [*COLUMNS, MARK]):
+            raise UserError(
+                f"{table}: columns are {reader.fieldnames}, expected {COLUMNS}; "
+                "restore it with git or delete it"
+            )
+        for row in reader:
+            where = f"{table}, line {reader.line_num}"
+            values = {key: value for key, value in row.items() if value is not None}
+            entries[reader.line_num] = strict_yaml.check(Entry, values, where)
+    content = [entry.model_dump() for entry in entries.values()]
+    rows = pd.DataFrame(content, list(entries), [*COLUMNS, MARK])
+    _refuse_twice(table, rows, ["recipe", "seed", "fingerprint"])
+    return rows
+
+
+def encode_rows(rows: pd.DataFrame, outdated: pd.DataFrame) -> bytes:
+    """The table of these rows, those that do not count at its end and marked."""
+    if not len(outdated):
+        return rows[COLUMNS].to_csv(index=False).encode()
+    marked = outdated.assign(outdated="yes").sort_values(by=["recipe", "seed", "fingerprint"])
+    both = [rows[COLUMNS].assign(outdated=""), marked[[*COLUMNS, MARK]]]
+    return pd.concat([each for each in both if len(each)]).to_csv(index=False).encode()
+
+
+def _refuse_twice(table: Path, rows: pd.DataFrame, key: list[str]) -> None:
+    twice = rows[rows.duplicated(key)]
+    if len(twice):
+        line, first = twice.index[0], twice.iloc[0]
+        raise UserError(
+            f"{table}, line {line}: seed {first['seed']} of {first['recipe']} stands twice; "
+            "delete one of its rows"
+        )

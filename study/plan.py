@@ -1,7 +1,7 @@
 """The schema of study/params.yaml, and the variants of recipes that it lists."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from digits.core.config import Config
 from digits.core.errors import UserError
 from digits.core.strict_yaml import Section
 from digits.network.digitnet import check_budget
+from digits.sources import catalog, download, mirrors
 
 PATH = Path("study/params.yaml")
 
@@ -68,6 +69,26 @@ def candidates(search: Search) -> dict[str, Config]:
         UserError: as `variants`.
     """
     return _variants(search.base, search.candidates, search.validation_size)
+
+
+def check_data(raw: Path, recipes: Iterable[Config], names: Sequence[str] = catalog.NAMES) -> None:
+    """Refuse files in the folder `raw` that are not of the data set that a recipe names.
+
+    Else the rows of one data set would be replaced by those of another. The sample has no digests,
+    so a recipe for it takes what is there.
+
+    Raises:
+        UserError: a file is missing, or has another sha256.
+    """
+    for recipe in recipes:
+        source, own = recipe.download.source, recipe.download.files
+        files = download.own(own) if own else download.published(catalog.find(source))
+        for file in files:
+            if file.name in names and not mirrors.is_right(raw / file.name, file.sha256):
+                raise UserError(
+                    f"{raw / file.name}: is not the file of {source!r}, the data of this study's "
+                    f"recipes; set download.source to {source} in params.yaml and run `make repro`"
+                )
 
 
 def _variants(

@@ -6,7 +6,6 @@ docs/recipes.md, the plots plots/study.png and plots/frontier.png, and metrics/s
 summaries without the seeds, which the model card reads.
 """
 
-import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,9 @@ from digits.reporting.tables import markdown
 from stages import paths
 from study import plan
 from study.compare import difference
+from study.one_seed import read_rows
 from study.pictures import Summaries, frontier, picture
-from study.seeds import ROOT, read_rows
+from study.seeds import ROOT
 
 RESULTS = ROOT / "metrics/study"
 SCREEN = RESULTS / "screen.csv"
@@ -39,7 +39,7 @@ BEGIN_DEPARTURES = "<!-- begin: departures, by python -m study.report -->"
 
 def read() -> Summaries:
     """The summaries by recipe, lowest mean first."""
-    results = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    results = {path.stem: files.read_json(path) for path in RESULTS.glob("*.json")}
     return dict(sorted(results.items(), key=lambda item: item[1]["mean"]))
 
 

@@ -1,13 +1,15 @@
-"""Train the seeds that a recipe's table lacks: `python -m study.run RECIPE`.
+"""Train the seeds that a recipe's table lacks: `python -m study.run [RECIPE ...]`.
 
-Reads recipes/RECIPE.yaml, data/raw/ and `seeds` of study/params.yaml. Scores the last epoch of
-each seed on the test split. Writes a row to metrics/study/seeds/RECIPE.csv as soon as a seed is
-done, and at the end the summary, metrics/study/RECIPE.json. Runs on this machine's cores, or on
-the Ray cluster that RAY_ADDRESS names.
+Reads recipes/RECIPE.yaml, all of them unless some are named, data/raw/ and `seeds` of
+study/params.yaml. Scores the last epoch of each seed on the test split. Writes a row to
+metrics/study/seeds/RECIPE.csv as soon as a seed is done, and at the end the summary,
+metrics/study/RECIPE.json. Runs on this machine's cores, or on the Ray cluster that RAY_ADDRESS
+names.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -43,27 +45,33 @@ def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object
     }
 
 
+def run(name: str, recipe: Config, seeds: Sequence[int]) -> None:
+    """Train the seeds that the table of one recipe lacks, and sum it up."""
+    train, _ = preprocess.training_splits(paths.RAW, recipe.preprocess)
+    test = preprocess.test_split(paths.RAW, train.normalisation)
+
+    rows = Study({name: recipe}, train, test, Path(f"metrics/study/seeds/{name}.csv")).rows(seeds)
+
+    files.write_json(Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("recipe", help="a file of recipes/, without .yaml")
-    name = parser.parse_args().recipe
+    parser.add_argument("names", nargs="*", help="files of recipes/, without .yaml; else all")
+    names = parser.parse_args().names
 
     os.chdir(ROOT)
     seeds = range(plan.read().seeds)
-    path = Path(f"recipes/{name}.yaml")
-    recipe = config.read(path)
-    check_budget(recipe.model, str(path))
+    names = names or sorted(path.stem for path in paths.RECIPES.glob("*.yaml"))
+    recipes = {name: config.read(paths.RECIPES / f"{name}.yaml") for name in names}
+    for name, recipe in recipes.items():
+        check_budget(recipe.model, str(paths.RECIPES / f"{name}.yaml"))
+    plan.check_data(paths.RAW, recipes.values())
     with stage_lock(LOCK, "study.run"):
-        train, _ = preprocess.training_splits(paths.RAW, recipe.preprocess)
-        test = preprocess.test_split(paths.RAW, train.normalisation)
-
-        rows = Study({name: recipe}, train, test, Path(f"metrics/study/seeds/{name}.csv")).rows(
-            seeds
-        )
-
-        files.write_json(Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train)))
+        for name, recipe in recipes.items():
+            run(name, recipe, seeds)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from digits.core.config import Preprocess
 from digits.core.entry_point import run_stage
-from digits.sources import preprocess
+from digits.sources import catalog, preprocess
 from stages import paths
 from study import plan
 from study.seeds import LOCK, ROOT, Study
@@ -25,6 +25,7 @@ def main() -> None:
     recipes = plan.variants(screen)
 
     held_out = Preprocess(validation_size=screen.validation_size, seed=0)
+    plan.check_data(paths.RAW, recipes.values(), catalog.NAMES[:2])
     train, validation = preprocess.training_splits(paths.RAW, held_out)
 
     Study(recipes, train, validation, TABLE).rows(range(screen.seeds))

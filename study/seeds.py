@@ -2,9 +2,11 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 import ray
@@ -15,24 +17,32 @@ from digits.core import files
 from digits.core.config import Config
 from digits.core.errors import UserError
 from digits.core.split import Split
-from study.one_seed import Row, computer, fingerprint, train_seed, with_training
+from study.one_seed import (
+    COLUMNS,
+    Row,
+    computer,
+    encode_rows,
+    fingerprint,
+    read_all_rows,
+    train_seed,
+    with_training,
+)
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / ".dvc/tmp/study"  # one study at a time; stages may run beside it
 NOT_SHIPPED = ["/*", "!/.", "!/digits", "!/study"]  # to a cluster: all but the tasks' code
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
+CONNECT = 10  # seconds, to the address of a cluster
 PATIENCE = 5  # seconds, after which to look for nodes that have joined
-COLUMNS = [
-    "recipe", "seed", "accuracy", "loss", "train_accuracy", "train_loss", "model_md5", "fingerprint"
-]  # fmt: skip
 
 
 class Study:
     """The rows of some recipes, in a table that is written whole after every seed.
 
-    A row counts only if its fingerprint matches its recipe, the data and this code; others are
-    dropped. There is one writer at a time, the holder of LOCK.
+    A row counts only if its fingerprint matches its recipe, the data and this code. Others are
+    marked and stay in the table: they count again when the fingerprint does, and only a user
+    deletes them. There is one writer at a time, the holder of LOCK.
     """
 
     def __init__(
@@ -44,16 +54,17 @@ class Study:
             recipes: by name; `train.seed` is replaced by the seeds.
             train: the images to train on.
             scored: the images to score, once, after the last epoch.
-            table: a CSV file with COLUMNS; made if there is none.
+            table: a CSV file as in study/one_seed.py; made if there is none.
 
         Raises:
-            UserError: the table has other columns, a recipe leaves its device open, or it cannot
-                be trained.
+            UserError: the table is damaged, a recipe leaves its device open, or it cannot be
+                trained.
         """
         self._recipes, self._train, self._scored, self._table = recipes, train, scored, table
-        rows = read_rows(table)
+        rows = read_all_rows(table)
         self._keys = {name: self._fingerprint(name) for name in recipes}
-        self._rows = rows.loc[rows["fingerprint"] == [self._keys.get(n) for n in rows["recipe"]]]
+        counts = rows["fingerprint"] == [self._keys.get(name) for name in rows["recipe"]]
+        self._rows, self._outdated = rows.loc[counts], rows.loc[~counts]
 
     def rows(self, seeds: Sequence[int], names: Sequence[str] = ()) -> pd.DataFrame:
         """The rows of these seeds of these recipes, or of all; those missing are trained.
@@ -71,6 +82,7 @@ class Study:
             for row in in_parallel(jobs, self._train, self._scored, bar.set_postfix_str):
                 self._add(row)
                 bar.update()
+        self._write()  # which rows count may have changed without a new one
         rows = self._rows
         return rows.loc[rows["seed"].isin(seeds) & rows["recipe"].isin(names)]
 
@@ -85,24 +97,12 @@ class Study:
         new = pd.DataFrame([values], columns=COLUMNS)
         rows = pd.concat([self._rows, new] if len(self._rows) else [new])
         self._rows = rows.sort_values(by=["recipe", "seed"], ignore_index=True)
-        files.write(self._table, self._rows.to_csv(index=False).encode())
+        self._write()
 
-
-def read_rows(table: Path) -> pd.DataFrame:
-    """The rows of a table; none if there is no such file.
-
-    Raises:
-        UserError: it has other columns.
-    """
-    if not table.is_file():
-        return pd.DataFrame(columns=COLUMNS)
-    rows = pd.read_csv(table, dtype={"recipe": str, "model_md5": str, "fingerprint": str})
-    if list(rows.columns) != COLUMNS:
-        raise UserError(
-            f"{table}: columns are {list(rows.columns)}, expected {COLUMNS}; "
-            "restore it with git or delete it"
-        )
-    return rows
+    def _write(self) -> None:
+        content = encode_rows(self._rows, self._outdated)
+        if not self._table.is_file() or self._table.read_bytes() != content:
+            files.write(self._table, content)
 
 
 def in_parallel(
@@ -124,14 +124,7 @@ def in_parallel(
     if not jobs:
         return
     try:
-        ray.init(
-            os.environ.get("RAY_ADDRESS", "local"),  # else Ray joins the cluster it used last
-            num_cpus=cores,
-            runtime_env={"working_dir": str(ROOT), "excludes": NOT_SHIPPED},
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start_ray(cores)
         task = ray.remote(max_retries=RETRIES)(train_seed)
         splits = ray.put(train), ray.put(scored)
         gpu = GPU_SHARE if ray.cluster_resources().get("GPU") else 0
@@ -153,6 +146,32 @@ def in_parallel(
         raise UserError(f"Ray: {' '.join(str(error).split())}") from None
     finally:
         ray.shutdown()
+
+
+def _start_ray(cores: int | None) -> None:
+    """Start Ray, or join the cluster of RAY_ADDRESS.
+
+    Raises:
+        UserError: Ray does not start, or no cluster answers at this address.
+    """
+    address = os.environ.get("RAY_ADDRESS") or "local"  # else Ray joins the cluster it used last
+    where = "Ray does not start" if address == "local" else f"RAY_ADDRESS is {address!r}"
+    try:
+        if address not in ("auto", "local"):  # Ray itself asks a dead address for two minutes
+            end = urlsplit(address if "://" in address else f"//{address}")
+            socket.create_connection((end.hostname or "", end.port or 0), CONNECT).close()
+        ray.init(
+            address,
+            num_cpus=cores,
+            runtime_env={"working_dir": str(ROOT), "excludes": NOT_SHIPPED},
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except RayError:
+        raise
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _row(done: Any, name: str) -> Row:

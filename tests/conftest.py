@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import digits  # noqa: F401  pins instruction sets before torch is imported
 import torch
 
 # isort: on
+from stages import paths
 from tests.project import ROOT, Project, make_project
 
 
@@ -92,5 +94,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def project(reproduced: Project, tmp_path: Path) -> Project:
-    """A copy of the reproduced project that a test may change."""
-    return reproduced.copy_to(tmp_path / "project")
+    """A copy of the reproduced project that a test may change, without its checkpoint."""
+    project = reproduced.copy_to(tmp_path / "project")
+    shutil.rmtree(project.path / paths.CHECKPOINT.parent)
+    return project

@@ -55,8 +55,8 @@ class Project:
         return self.run("git", *arguments)
 
     def changed(self) -> set[str]:
-        """The stages of the pipeline that `dvc status` names; the study is another pipeline."""
-        return set(json.loads(self.dvc("status", "--json", "dvc.yaml")))
+        """The stages that `dvc status` names."""
+        return set(json.loads(self.dvc("status", "--json")))
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()

@@ -7,12 +7,10 @@ never replaced, and `make repro` and `dvc repro` never switch.
 """
 
 import io
-import json
 import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from ruamel.yaml import YAML
 
@@ -22,6 +20,7 @@ from digits.core.stage_lock import stage_lock
 from digits.sources import catalog, download
 from digits.sources.mirrors import MirrorsError
 from stages import paths
+from tools.repro import mend_all, repro
 
 SAMPLE = {"download": {"source": "sample"}, "preprocess": {"validation_size": 500}}
 
@@ -55,12 +54,12 @@ def fetch_mnist() -> bool:
     return True
 
 
-def choose_sample() -> None:
-    """Set the sample in params.yaml; comments are kept."""
+def change_parameters(changes: Mapping[str, Mapping[str, object]]) -> None:
+    """Set values in params.yaml; comments are kept."""
     yaml = YAML()
     yaml.width = 200
     content = yaml.load(paths.PARAMETERS)
-    for section, values in SAMPLE.items():
+    for section, values in changes.items():
         content[section].update(values)
     changed = io.BytesIO()
     yaml.dump(content, changed)
@@ -69,6 +68,7 @@ def choose_sample() -> None:
 
 def main() -> None:
     is_mnist = config.read(paths.PARAMETERS).download.source == "mnist"
+    mend_all()  # or dvc finds nothing
     has_mirror = bool(os.environ.get("MNIST_MIRROR"))  # which the download stage asks
     if is_mnist and not is_restored() and not has_mirror and not fetch_mnist():
         print(
@@ -76,17 +76,13 @@ def main() -> None:
             "Running on the built-in sample of 5,000 digits instead; params.yaml now says so.",
             flush=True,
         )
-        choose_sample()
+        change_parameters(SAMPLE)
 
-    # Ctrl-C reaches dvc and its stage by themselves: wait for them to end in order
-    signal.signal(signal.SIGINT, lambda *_: None)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [sys.executable, "-m", "dvc", "repro"]
-    repro = subprocess.run(command, env=os.environ | {"PATH": path})
-    if repro.returncode:
-        sys.exit(repro.returncode)
+    if code := repro():
+        sys.exit(code)
 
-    metrics = json.loads(paths.TEST_METRICS.read_text())
+    metrics = files.read_json(paths.TEST_METRICS)
+    metrics |= metrics["details"][0]
     result = f"{100 * metrics['accuracy']:.2f} % of {metrics['examples']:,} test images right"
     if metrics["dataset"] == "sample":
         print(

@@ -8,6 +8,7 @@ import re
 from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
@@ -30,6 +31,8 @@ class File(Section):
         scheme = address.partition("://")[0].lower() if "://" in address else "file"
         if scheme not in ("file", "http", "https") or not address.rpartition("/")[2]:
             raise ValueError("should be a file's path, or its file://, http:// or https:// address")
+        if "@" in urlsplit(address).netloc:
+            raise ValueError("holds credentials, which would go into dvc.lock; see docs/data.md")
         return address
 
     @field_validator("sha256")

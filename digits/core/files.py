@@ -5,6 +5,9 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from digits.core.errors import UserError
 
 
 def write(path: Path, data: bytes) -> None:
@@ -47,13 +50,37 @@ def _flush(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write `content` as indented JSON, floats to 6 significant digits.
+    """Write `content` as indented JSON, floats to 6 significant digits, also inside of lists.
 
     Raises:
         ValueError: a number is not finite, which JSON cannot say.
     """
-    rounded = {
-        key: float(f"{value:.6g}") if isinstance(value, float) else value
-        for key, value in content.items()
-    }
-    write(path, (json.dumps(rounded, indent=2, allow_nan=False) + "\n").encode())
+    write(path, (json.dumps(_rounded(content), indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        UserError: no such file, or none that `write_json` wrote, such as one with the conflict
+            markers of a merge.
+    """
+    again = f"`git checkout {path}` brings it back, or the stage that writes it"
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {again}") from None
+    except ValueError as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserError(f"{path}{line}: not JSON, perhaps after a merge; {again}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a JSON object; {again}")
+    return content  # pyright: ignore[reportUnknownVariableType]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value

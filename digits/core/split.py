@@ -53,13 +53,24 @@ def save(path: Path, split: Split) -> None:
     tensor_file.save(path, {"images": split.images, "labels": split.labels}, split.normalisation)
 
 
-def load(path: Path) -> Split:
+def load(path: Path, like: Normalisation | None = None) -> Split:
     """Read a split.
 
+    Args:
+        path: what `save` wrote.
+        like: the normalisation of the split or the model that it is used with. Every split holds
+            the one of the training split that was made with it, which tells whether both are of
+            one generation: if `preprocess` is killed between two files, they are not.
+
     Raises:
-        UserError: no such file, or not a split.
+        UserError: no such file, not a split, or of another generation.
     """
     content, normalisation = tensor_file.load(path, Normalisation)
+    if like and normalisation != like:
+        raise UserError(
+            f"{path}: was made beside training images with {normalisation}, but is used with what "
+            f"was made from others, with {like}; run `dvc repro`"
+        )
     if set(content) != {"images", "labels"}:
         names = reprlib.repr(sorted(content))
         raise UserError(f"{path}: holds {names}, expected images and labels")

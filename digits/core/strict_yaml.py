@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from digits.core.errors import UserError, did_you_mean, one_line
+from digits.core.errors import UserError, did_you_mean, one_line, without_secrets
 
 
 class Section(BaseModel):
@@ -82,9 +82,16 @@ def _explain(detail: ErrorDetails, schema: type[Section]) -> str:
 def _shown(value: object) -> str:
     """A value as the user wrote it, shortened."""
     try:
-        return one_line(reprlib.repr(value))
+        return one_line(_Repr().repr(value))
     except ValueError:  # Python prints no number of more than 4,300 digits
         return "a number of thousands of digits"
+
+
+class _Repr(reprlib.Repr):
+    """Shortens a value, after the credentials in its addresses are masked."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(without_secrets(x), level)
 
 
 def _section(schema: type[Section], location: tuple[int | str, ...]) -> type[Section]:

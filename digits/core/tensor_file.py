@@ -25,6 +25,10 @@ DTYPES = {"BOOL", "U8", "I32", "I64", "F32", "F64"}  # those that numpy has, too
 Header = TypeVar("Header", bound=BaseModel)
 
 
+class HeaderError(UserError):
+    """The header is not of the kind that was asked for."""
+
+
 class Envelope(BaseModel):
     """What the metadata key holds as JSON; the digest is that of `content` and all tensors."""
 
@@ -46,7 +50,8 @@ def load(path: Path, kind: type[Header]) -> tuple[dict[str, torch.Tensor], Heade
     """Read what `save` wrote, the header checked against `kind` and all of it against the digest.
 
     Raises:
-        UserError: no such file, not safetensors, a header of another kind, or damaged.
+        HeaderError: a header of another kind or version.
+        UserError: no such file, not safetensors, or damaged.
     """
     try:
         _check_size(path)
@@ -64,7 +69,7 @@ def load(path: Path, kind: type[Header]) -> tuple[dict[str, torch.Tensor], Heade
         problem = one_line(str(error))
         raise UserError(f"{path}: not a whole safetensors file: {problem}") from None
     except ValidationError:
-        raise UserError(
+        raise HeaderError(
             f"{path}: has no valid {kind.__name__}; `dvc repro` makes it again"
         ) from None
     sha256 = digest(tensors, header)

@@ -15,7 +15,7 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from digits.core import files
-from digits.core.errors import UserError, one_line
+from digits.core.errors import UserError, one_line, without_secrets
 
 MAX_BYTES = 64 * 2**20  # six times the largest MNIST file
 TRANSIENT = {408, 429, 500, 502, 503, 504}  # HTTP statuses worth another try
@@ -47,7 +47,7 @@ def fetch(
         MirrorsError: every mirror failed; the message has a line for each with its reason.
     """
     patience = patience or Patience()
-    message = f"no mirror delivered {name}:"
+    message = f"no mirror delivered {without_secrets(name)}:"
     for mirror in mirrors:
         address = f"{mirror.rstrip('/')}/{name}"
         try:
@@ -63,7 +63,7 @@ def fetch(
             reason = f"{one_line(_root_cause(error))} ({patience.tries} tries)"
         except (requests.RequestException, ValueError) as error:  # not worth another try
             reason = one_line(str(error))
-        message += f"\n  {mirror}: {reason}"
+        message += f"\n  {without_secrets(mirror)}: {reason}"
     raise MirrorsError(message)
 
 
@@ -120,7 +120,7 @@ def _body(response: requests.Response, deadline: float) -> bytes:
         raise HTTPError(status) if code in TRANSIENT else ValueError(status)
     if (raw.length_remaining or 0) > MAX_BYTES:
         raise ValueError(f"says that it sends {raw.length_remaining:,} bytes")
-    body, name = bytearray(), response.url.rpartition("/")[2]
+    body, name = bytearray(), urlsplit(response.url).path.rpartition("/")[2]
     with tqdm(
         total=raw.length_remaining, desc=name, unit="B", unit_scale=True, disable=None
     ) as bar:

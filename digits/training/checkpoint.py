@@ -36,7 +36,8 @@ class CheckpointHeader(BaseModel):
 class Checkpoint:
     """A file that holds one run's network, optimizer, generator and history.
 
-    Only the run with the same `key` resumes from it.
+    Only the run with the same `key` resumes from it. It stays when training is done, because what
+    comes after can fail too; the next run with another key replaces it.
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -60,6 +61,8 @@ class Checkpoint:
             return []
         try:
             state, header = tensor_file.load(self.path, CheckpointHeader)
+        except tensor_file.HeaderError:
+            return self._refuse("is damaged, or of another version of this project")
         except UserError:
             return self._refuse("is damaged")
         if header.key != self._key:
@@ -80,12 +83,9 @@ class Checkpoint:
             return self._refuse("is damaged")
         network.load_state_dict(_part(state, "network."))
         optimizer.load_state(_part(state, "optimizer."))
-        _report(f"resuming after epoch {done} ({self.path})")
+        rest = "" if done < epochs else "; all are done, so nothing is left to train"
+        _report(f"resuming after epoch {done} ({self.path}){rest}")
         return history
-
-    def remove(self) -> None:
-        """Delete the file, if there is one."""
-        self.path.unlink(missing_ok=True)
 
     def _refuse(self, problem: str) -> list[Epoch]:
         _report(f"{self.path} {problem}; training starts from the beginning")

@@ -14,7 +14,7 @@ from tests.browser.chromium import CHROMIUM, chromium
 from tests.project import ROOT, Project, make_project
 from tests.unit.test_repository import committed
 from tools.report import page, results
-from tools.report.__main__ import render
+from tools.report.__main__ import read, render
 
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt-get install chromium")
 
@@ -91,6 +91,11 @@ def test_the_page_says_what_changed(reported: Project) -> None:
     now = json.loads(reported.read("metrics/evaluate.json"))["errors"]
     change = f"\N{MINUS SIGN}{5000 - now:,}"
     assert f">errors</th><td>5,000</td><td>{now}</td><td>{change}</td>" in page
+    row = r"<tr><th scope=\"row\">(\w+)</th><td>\d{4}-\d\d-\d\d</td>.*<td>([^<]*)</td></tr>"
+    rows = re.findall(row, page)
+    newest = reported.git("log", "-1", "--format=%h").strip()
+    assert rows[:2] == [(newest, "Know more"), (before, "Know &lt;half&gt; &amp; no more")]
+    assert re.search(r"train\.<wbr>batch_<wbr>size</th><td>50</td>", page), "all parameters"
     assert re.search(rf"<small>{change}\s+since {before}</small>", page), "on the card"
     assert not re.search(r"<th[^>]*></th>", page), "every column has a name"
     assert len(re.findall(r'<img src="data:[^>]* alt="[^"]+"', page)) == 4
@@ -100,7 +105,9 @@ def test_a_page_without_validation_study_pictures_and_earlier_result() -> None:
     spec = {"data": {"values": [{"count": "</script>"}]}}
     values = {"study": {}, "pictures": {}, "changes": {}, "earlier": None, "shallow": False}
     values |= {
-        "metrics": json.loads((ROOT / "metrics/evaluate.json").read_text()),
+        "history": [],
+        "parameters": [],
+        "metrics": read(ROOT / "metrics/evaluate.json"),
         "training": {"epoch": 19, "train_loss": 0.1},
         "now": dict.fromkeys(("learning_curves", "confusion", "digits"), spec),
         "commonest_error": {"actual": "4", "predicted": "9", "count": "5"},

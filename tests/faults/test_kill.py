@@ -16,6 +16,7 @@ from digits.core import tensor_file
 from digits.training.checkpoint import CheckpointHeader
 from stages import download, paths, preprocess, train
 from tests.project import Project
+from tools import repro
 
 RESULTS = (paths.MODEL, paths.TRAIN_METRICS, paths.CURVES)
 PARTIAL = ".train.safetensors.partial"  # of the checkpoint
@@ -36,7 +37,6 @@ def uninterrupted(
     with monkeypatch.context() as patch:
         patch.chdir(whole.path)
         train.main()
-    assert not list((whole.path / "checkpoints").iterdir())
     return results(whole)
 
 
@@ -101,7 +101,7 @@ def test_a_killed_training_ends_with_the_same_bits(
     assert f"train: resuming after epoch {epochs} " in output
     assert results(project) == expected
     assert not [path for path in project.path.rglob("*.partial*") if ".venv" not in path.parts]
-    assert not list((project.path / "checkpoints").iterdir())
+    assert epochs_kept(project) == epochs, "the next run with other parameters replaces it"
 
 
 def test_ctrl_c_prints_one_line_and_keeps_the_checkpoint(project: Project) -> None:
@@ -131,6 +131,22 @@ def test_ctrl_c_prints_one_line_and_keeps_the_checkpoint(project: Project) -> No
     assert "Traceback" not in output
     assert epochs_kept(project) > 0
     assert not list((project.path / "checkpoints").glob(".*"))
+
+
+def test_ctrl_c_while_dvc_writes_its_lock_leaves_the_last_whole_one(project: Project) -> None:
+    lock, command = project.path / "dvc.lock", [sys.executable, "-m", "tools.repro"]
+    stages = repro.stages_of(lock)
+    project.change("train", weight_decay=0.5)
+    output = ""
+    for calls in (5, 50):
+        fault = kill_inside("dvc", r"/dvc\.lock$", 1, calls)
+        plan = json.loads(fault["FAULT"]) | {"writes": True, "signal": signal.SIGINT}
+        output += project.run(*command, fails=True, **fault | {"FAULT": json.dumps(plan)})
+        assert repro.stages_of(lock) == stages
+    assert output.count("interrupted by the user") == 2
+    assert "dvc.lock: dvc was stopped while it wrote it; the last whole one is back" in output
+    assert "train" in project.run(*command)
+    assert project.changed() == set()
 
 
 def wait_for(path: Path) -> None:
@@ -171,3 +187,14 @@ def kill(project: Project, stage: str, partial: str) -> None:
 def written_files() -> set[Path]:
     folders = ("data", "metrics", "models", "plots")
     return {path for folder in folders for path in Path(folder).rglob("*")}
+
+
+def test_splits_of_two_generations_are_not_used_together(project: Project) -> None:
+    project.change("preprocess", seed=1)
+    fault = kill_inside("stages.preprocess", r"\.validation\.safetensors\.partial$", 1, 10)
+    project.dvc("repro", "preprocess", fails=True, **fault)
+    output = project.run(sys.executable, "-m", "stages.train", fails=True)
+    assert output.startswith("error: data/prepared/validation.safetensors: was made beside ")
+    output = project.run(sys.executable, "-m", "stages.export", fails=True)
+    assert output.startswith("error: data/prepared/train.safetensors: was made beside ")
+    project.dvc("repro", "export")

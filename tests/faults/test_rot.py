@@ -1,14 +1,18 @@
 """A single flipped bit is noticed wherever bytes are kept."""
 
+import errno
 import json
 import os
 import random
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from dvc_objects.fs.local import LocalFileSystem
+from ruamel.yaml import YAML
 
 from digits.core import split
 from digits.core.config import Architecture
@@ -19,19 +23,19 @@ from stages import evaluate, paths
 from tests import drawn
 from tests.project import ROOT, Project
 from tests.stored import hash_of, outputs, path_of
-from tools import verify
+from tools.verify import __main__ as verify
 
 # in the run cache: a size, which DVC's hashes leave out, and the 0 of 0.1, which YAML reads as .1
 SPARED = re.compile(rb"(?<= size: )\d+|(?<= )0(?=\.)")
 
 
+MODELS = ("models/model.safetensors", "models/model.onnx")
+VERIFY = [sys.executable, "-m", "tools.verify"]
+
+
 @pytest.fixture
 def project(project: Project) -> Project:
-    """The reproduced project, a study's lock, and a remote folder with all of the cache."""
-    study = {"path": "metrics/study/screen.csv", "hash": "md5"}
-    study["md5"] = hash_of(project.read(study["path"]))
-    lock = {"schema": "2.0", "stages": {"screen": {"cmd": "", "outs": [study]}}}
-    (project.path / "study/dvc.lock").write_text(json.dumps(lock))
+    """The reproduced project, and a remote folder with all of the cache."""
     project.name_remote("away", {"url": "../../away"})
     shutil.copytree(cache(project), away(project), copy_function=shutil.copyfile)
     return project
@@ -68,8 +72,8 @@ def overwrite(path: Path, content: bytes, status: os.stat_result) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def problems(project: Project, remove: bool = False) -> list[str]:
-    return [line for place in verify.check(project.path, remove) for line in place.wrong]
+def problems(project: Project) -> list[str]:
+    return verify.check(project.path).wrong
 
 
 def line_about(path: Path, lines: list[str], project: Project) -> str:
@@ -95,7 +99,7 @@ def test_every_flipped_bit_is_named(project: Project, times: int, rng: random.Ra
         before = {path: (path.read_bytes(), path.stat()) for path in damaged}
         for path in damaged:
             flip(path, rng)
-        lines = problems(project)
+        lines = [line for line in problems(project) if "no whole copy is " not in line]
         assert len(lines) == len(damaged)
         for path, (content, status) in before.items():
             line = line_about(path, lines, project)
@@ -128,31 +132,83 @@ def test_its_advice_repairs_everything(
         flip(path, rng)
     assert "up to date" in project.dvc("status", "dvc.yaml"), "DVC looks at sizes and times"
 
-    monkeypatch.chdir(project.path)
-    monkeypatch.setattr("sys.argv", ["verify", "--remove"])
-    with pytest.raises(SystemExit, match="^1$"):
-        verify.main()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("verify: ")
+    code, lines = verify_in(project, monkeypatch, capsys, "--remove")
+    assert code == 1
     assert lines[-1].endswith(": 4 wrong")
-    assert " in the cache (1 not here), " in lines[-1]
-    assert " on remote away (1 not here), " in lines[-1]
     assert [path.exists() for path in damaged] == [True, False, False, False]
-    assert sum("; deleted, then `dvc " in line for line in lines) == 2
-    assert sum("; deleted, then its stage stores it again when " in line for line in lines) == 1
+    removed = [place for place, line in enumerate(lines) if line.startswith("deleting ")]
+    named = [place for place, line in enumerate(lines) if "; delete it (`make verify" in line]
+    assert len(removed) == len(named) == 3
+    assert max(named) < min(removed), "first all is named, then it goes"
     damaged[0].unlink()  # "delete it, then `dvc checkout` ... brings it back"
     project.dvc("checkout", "models/model.safetensors")
     project.dvc("commit", "dvc.yaml")
     project.dvc("push")
     project.dvc("repro", "--force", "--single-item", "export")
 
-    with pytest.raises(SystemExit, match="^0$"):
-        verify.main()
-    (line,) = capsys.readouterr().out.splitlines()
+    code, (line,) = verify_in(project, monkeypatch, capsys)
+    assert code == 0
     stored = len(files_below(cache(project)))
     assert f" {stored} objects and runs in the cache, {stored} objects and runs on remote " in line
     assert line.endswith(" files in the workspace: 0 wrong")
     assert run.exists()
+
+
+def verify_in(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+) -> tuple[int, list[str]]:
+    """The exit code and the lines of `make verify`."""
+    monkeypatch.chdir(project.path)
+    monkeypatch.setattr("sys.argv", ["verify", *arguments])
+    with pytest.raises(SystemExit) as end:
+        verify.main()
+    return int(str(end.value)), capsys.readouterr().out.splitlines()
+
+
+def test_what_cannot_be_deleted_stops_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = sorted(path_of(outputs(project)[name], cache(project)) for name in MODELS)
+    for path in damaged:
+        path.chmod(0o644)
+        path.write_bytes(b"damaged")
+    remove = LocalFileSystem.remove
+
+    def refuse(self: LocalFileSystem, path: str) -> None:
+        if path == str(damaged[0]):
+            raise PermissionError(errno.EPERM, "Operation not permitted")  # as for chattr +i
+        remove(self, path)
+
+    monkeypatch.setattr(LocalFileSystem, "remove", refuse)
+    code, lines = verify_in(project, monkeypatch, capsys, "--remove")
+    assert code == 1
+    assert sum(line.startswith("deleting ") for line in lines) == 2
+    assert f"cannot delete {damaged[0]}: [Errno 1] Operation not permitted" in lines
+    assert [path.exists() for path in damaged] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "symlink"])
+def test_its_advice_holds_for_linked_caches(project: Project, kind: str) -> None:
+    """Workspace and cache share their bytes: both are damaged, and only the remote is whole."""
+    project.dvc("config", "--local", "cache.type", kind)
+    name = "models/model.safetensors"
+    path, stored = project.path / name, path_of(outputs(project)[name], cache(project))
+    path.unlink()
+    project.dvc("checkout", name)
+    assert path.samefile(stored)
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+    lines = project.run(*VERIFY, "--remove", fails=True).splitlines()
+    assert sum(line.startswith("wrong: ") for line in lines) == 2
+    assert any(
+        line.startswith(f"wrong: {name}: ") and "; delete it, then " in line for line in lines
+    )
+    path.unlink()
+    project.dvc("pull", name)
+    assert project.run(*VERIFY).endswith(": 0 wrong\n")
 
 
 def test_unreadable_objects_are_named_and_stay(project: Project) -> None:
@@ -168,7 +224,8 @@ def test_unreadable_objects_are_named_and_stay(project: Project) -> None:
     for path in unreadable:
         path.unlink()
         path.symlink_to(path)
-    lines = problems(project, remove=True)
+    lines = project.run(*VERIFY, "--remove", fails=True).splitlines()
+    lines = [line.removeprefix("wrong: ") for line in lines if "cannot be read" in line]
     assert len(lines) == len(unreadable)
     for path in unreadable:
         line = line_about(path, lines, project)
@@ -177,25 +234,92 @@ def test_unreadable_objects_are_named_and_stay(project: Project) -> None:
         assert path.is_symlink()
 
 
-def test_files_never_pulled_are_absent_and_not_wrong(project: Project, tmp_path: Path) -> None:
+def test_what_was_never_pulled_is_elsewhere(project: Project, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     project.git("clone", "-q", ".", str(clone))
-    cached, remote, workspace = verify.check(clone)
-    assert (cached.whole, len(cached.absent), cached.wrong) == (0, 11, [])
-    stored = len(files_below(away(project)))
-    assert (remote.whole, len(remote.absent), remote.wrong) == (stored, 0, [])
-    assert "models/model.safetensors" in workspace.absent
-    assert (len(workspace.absent), workspace.wrong) == (11, [])
+    result = verify.check(clone)
+    cached, remote = result.stores
+    assert (result.wrong, cached.whole) == ([], 0)
+    assert remote.whole == len(files_below(away(project)))
+    assert len(result.elsewhere) == len(outputs(project))
+    line = "models/model.onnx: is not in the cache; it is on remote away; `dvc pull` stores it"
+    assert line in result.elsewhere
 
 
-@pytest.mark.parametrize(
-    ("path", "lock"),
-    [("metrics/evaluate.json", "dvc.lock"), ("metrics/study/screen.csv", "study/dvc.lock")],
+@pytest.mark.promise(
+    "`make verify` fails and names every output of which no whole copy is left or which the remote "
+    "lacks, and every stage and entry that a lock lacks; of what is missing it says where it is",
+    quick=12,
+    thorough=120,
 )
-def test_a_missing_file_of_git_is_wrong(project: Project, path: str, lock: str) -> None:
-    (project.path / path).unlink()
+def test_what_is_missing_is_named(project: Project, times: int, rng: random.Random) -> None:
+    stored = outputs(project)
+    whole = project.read("dvc.lock")
+    for number in range(times):
+        name = rng.choice(sorted(stored))
+        copies = {
+            "in the workspace": project.path / name,
+            "in the cache": path_of(stored[name], cache(project)),
+            "on remote away": path_of(stored[name], away(project)),
+        }
+        gone = rng.sample(sorted(copies), 1 + number % 3)
+        kept = {place: (copies[place].read_bytes(), copies[place].stat()) for place in gone}
+        for place in gone:
+            copies[place].unlink()
+        lost = cut_out(project.path / "dvc.lock", rng)
+        result = verify.check(project.path)
+        assert any(line.startswith(f"dvc.lock: {lost}; ") for line in result.wrong), lost
+        (project.path / "dvc.lock").write_bytes(whole)
+        result = verify.check(project.path)
+        lines = [x for x in result.wrong + result.elsewhere if x.startswith(f"{name}: ")]
+        if len(gone) == len(copies):
+            (line,) = result.wrong
+            assert " no whole copy is in the workspace nor in the cache nor on remote " in line
+        else:
+            rest = " and ".join(place for place in copies if place not in gone)
+            assert lines
+            assert all(f"; it is {rest}; " in line for line in lines)
+            assert result.wrong == [line for line in lines if " is not on remote away" in line]
+            assert len(result.wrong) == ("on remote away" in gone)
+        for place, (content, status) in kept.items():
+            copies[place].write_bytes(content)
+            copies[place].chmod(status.st_mode)
+    assert problems(project) == []
+
+
+def cut_out(lock: Path, rng: random.Random) -> str:
+    """Take a stage or an entry out of a lock; returns what is then missing."""
+    content = json.loads(json.dumps(YAML(typ="safe").load(lock)))
+    name = rng.choice(sorted(content["stages"]))
+    stage = content["stages"][name]
+    if rng.random() < 0.3:
+        del content["stages"][name]
+        lost = f"has no stage {name}"
+    else:
+        kind = rng.choice(sorted({"deps", "outs"} & stage.keys()))
+        entry = stage[kind].pop(rng.randrange(len(stage[kind])))
+        lost = f"stage {name} has no entry {entry['path']}"
+    lock.write_text(json.dumps(content))
+    return lost
+
+
+@pytest.mark.parametrize("without", ["the lock", "an object anywhere", "the remote's objects"])
+def test_absence_is_an_error(project: Project, without: str) -> None:
+    if without == "the lock":
+        (project.path / "dvc.lock").unlink()
+    else:
+        shutil.rmtree(away(project) / "files")
+    if without == "an object anywhere":
+        shutil.rmtree(cache(project) / "files")
+        for name in MODELS:
+            (project.path / name).unlink()
+    assert "wrong: " in project.run(*VERIFY, fails=True)
+
+
+def test_a_missing_file_of_git_is_wrong(project: Project) -> None:
+    (project.path / "metrics/evaluate.json").unlink()
     (line,) = problems(project)
-    assert line.startswith(f"{path}: is missing; {lock} says md5 ")
+    assert line.startswith("metrics/evaluate.json: is missing; dvc.lock says md5 ")
     assert "`git restore` brings it back" in line
 
 

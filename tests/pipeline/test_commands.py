@@ -23,10 +23,9 @@ make repro
 python -m digits.predict photo.jpg scans/
 python -m stages.train --help
 dvc repro
-dvc status
-dvc status dvc.yaml
 dvc params diff HEAD~1
 dvc metrics diff
+git diff HEAD~1 -- metrics
 dvc metrics diff HEAD~1
 dvc metrics diff $(git log -1 --skip=1 --format=%h -- metrics/evaluate.json)
 git log -- metrics/evaluate.json
@@ -44,6 +43,9 @@ make verify REMOVE=1
 """
 NOT_RUN = {
     "make setup": "it installs what runs this",
+    "make quick": "tests/pipeline/test_daily.py runs it up to dvc",
+    ".ci/run": "the same for CI",
+    "git add dvc.lock": "what dvc suggests, which the page advises against",
     "make test": "it is what runs this",
     "make test-all": "the same",
     "make test-faults": "tests/faults, which `make test-all` runs too, many times over",
@@ -52,13 +54,16 @@ NOT_RUN = {
     "RAY_ADDRESS=127.0.0.1:6380 make study": "the same",
     "python -m study.run": "the same",
     "python -m study.screen": "the same",
-    "python -m study.search NAME": "tests/study/test_ray.py searches on drawn digits",
+    "python -m study.search": "tests/study/test_ray.py searches on drawn digits",
     "python -m study.report": "tests/study/test_report.py calls it",
     "export RAY_AUTH_MODE=token "
     "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "
     "tests/study/test_seeds.py has a token of its own",
     "ray stop": "it would end every Ray of the machine, also those of other tests",
-    "dvc repro -P": "it runs the study: hours",
+    "git status": "git's own",
+    "git fsck": "the same",
+    "make repro FORCE=1": ".ci/run runs it, in a clone",
+    "dvc repro --force": "the same without its wrapper; tests/faults/test_rot.py forces one stage",
     "dvc queue start -j 2": "the docs advise against it",
     "python -O": "an option; tests/faults/test_hostile_files.py runs programs with it",
 }
@@ -86,8 +91,9 @@ def link_environment(project: Project) -> None:
     for path in Path(sys.prefix).iterdir():
         if path.name not in ("installed", "development"):
             (environment / path.name).symlink_to(path)
-    (environment / "installed").touch()
-    (environment / "development").touch()
+    lock = project.git("hash-object", "requirements.txt")
+    (environment / "installed").write_text(lock)
+    (environment / "development").write_text(lock)
 
 
 @pytest.mark.slow

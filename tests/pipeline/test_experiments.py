@@ -50,7 +50,7 @@ def test_the_documented_commands_run_compare_and_keep_experiments(
     assert sorted(experiments) == ["grid-1", "grid-2", "no-dropout", "slower"], "none is lost"
     for name, (key, value) in CHANGED.items():
         assert experiments[name]["params"]["params.yaml"]["data"]["train"][key] == value
-        assert experiments[name]["metrics"]["metrics/train.json"]["data"]["epoch"] == 2
+        assert experiments[name]["metrics"]["metrics/train.json"]["data"]["parameters"] > 0
 
     branch = YAML(typ="safe").load(queue.git("show", "decay:params.yaml"))
     assert branch["train"]["weight_decay"] == 0.01

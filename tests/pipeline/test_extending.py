@@ -67,7 +67,7 @@ def test_the_pipeline_runs_with_all_of_them(project: Project, tmp_path: Path) ->
     assert "Letters A to J" in project.read("models/README.md").decode()
     assert "contrast ±30 %" in project.read("models/README.md").decode()
     metrics = json.loads(project.read("metrics/evaluate.json"))
-    assert metrics["dataset"] == "letters"
+    assert metrics["details"][0]["dataset"] == "letters"
     assert metrics["accuracy"] <= metrics["top2_accuracy"] <= 1
     assert 0 < json.loads(project.read("metrics/confidence.json"))["right"] <= 1
     added = re.findall(r"^\+\+\+ b/(tests/unit/.*)$", PAGE, re.MULTILINE)

@@ -2,24 +2,22 @@
 
 import ast
 import importlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from digits.core import config
 from digits.core.config import Config
 from digits.core.strict_yaml import Section
+from stages import paths
 from tests import drawn
 from tests.project import GRAPH, ROOT, SMALL, STAGES, Project, change_parameters, outputs, own
 
-STUDY = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())["stages"]
 DEPS: dict[str, list[str]] = {
-    **{f"stages.{name}": stage["deps"] for name, stage in GRAPH["stages"].items()},
-    "study.screen": STUDY["screen"]["deps"],
-    "study.run": STUDY["recipe"]["do"]["deps"],
+    f"stages.{name}": stage["deps"] for name, stage in GRAPH["stages"].items()
 }
 CODE = ("digits", "stages", "study")
 PACKAGES = sorted(f"digits/{path.parent.name}" for path in ROOT.glob("digits/*/__init__.py"))
@@ -138,7 +136,10 @@ def test_parameters_and_outputs_are_those_that_each_stage_reads_and_writes(
     download = {"download": own(mirror, drawn.write_idx(mirror))}
     change_parameters(folder / "params.yaml", SMALL | download)
     monkeypatch.chdir(folder)
-    made = {"params.yaml"}
+    shutil.copy(ROOT / "requirements.txt", folder)
+    (folder / "metrics").mkdir()
+    shutil.copy(ROOT / "metrics/study.json", folder / "metrics")
+    made = {"params.yaml", "requirements.txt", "metrics/study.json"}
     for stage in STAGES:  # so their order in dvc.yaml is one in which they can run
         recorded.clear()
         importlib.import_module(f"stages.{stage}").main()
@@ -146,6 +147,7 @@ def test_parameters_and_outputs_are_those_that_each_stage_reads_and_writes(
             assert recorded == keys_listed(stage), stage
         made |= {*outputs(stage)}
         files = (path for path in folder.rglob("*") if path.is_file())
+        files = (path for path in files if path != folder / paths.CHECKPOINT)
         assert {str(path.relative_to(folder)) for path in files} == made
 
 
@@ -159,6 +161,11 @@ def test_the_test_split_is_no_input_of_training() -> None:
     assert not [dep for dep in GRAPH["stages"]["train"]["deps"] if "test" in dep or "t10k" in dep]
 
 
+def test_every_stage_runs_again_with_other_packages() -> None:
+    for name in STAGES[1:]:
+        assert "data/checked" in GRAPH["stages"][name]["deps"], name
+
+
 def test_metrics_and_plots_are_in_git() -> None:
     for stage in GRAPH["stages"].values():
         for entry in [*stage.get("metrics", []), *stage.get("plots", [])]:
@@ -169,5 +176,8 @@ def test_metrics_and_plots_are_in_git() -> None:
 def test_every_model_is_an_artifact() -> None:
     artifacts: list[dict[str, Any]] = list(GRAPH["artifacts"].values())
     models = {name for stage in STAGES for name in outputs(stage) if name.startswith("models/")}
-    assert {artifact["path"] for artifact in artifacts} == models - {"models/README.md"}
+    assert {artifact["path"] for artifact in artifacts} == models - {
+        "models/README.md",
+        "models/origin.json",
+    }
     assert {artifact["type"] for artifact in artifacts} == {"model"}

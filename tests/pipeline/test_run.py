@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from digits.core import files
+from tests import documented
 from tests.project import STAGES, Project, ran
 from tools import run
 
@@ -23,7 +24,8 @@ def committed(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     project = reproduced.copy_to(tmp_path_factory.mktemp("mnist") / "project")
     project.change("download", source="mnist", files=None)
     metrics = json.loads(project.read("metrics/evaluate.json"))
-    files.write_json(project.path / "metrics/evaluate.json", metrics | {"dataset": "mnist"})
+    metrics["details"][0]["dataset"] = "mnist"
+    files.write_json(project.path / "metrics/evaluate.json", metrics)
     project.dvc("commit", "--force", "dvc.yaml")
     project.git("commit", "-qam", "Call it MNIST")
     return project
@@ -61,7 +63,8 @@ def test_without_mnist_it_runs_the_sample_and_says_so(mnist: Project) -> None:
     assert lines[0].startswith("MNIST cannot be fetched: no public mirror delivers it")
     assert "built-in sample of 5,000 digits" in lines[1]
     metrics = json.loads(mnist.read("metrics/evaluate.json"))
-    assert (metrics["dataset"], metrics["examples"]) == ("sample", 1000)
+    details = metrics["details"][0]
+    assert (details["dataset"], details["examples"]) == ("sample", 1000)
     assert lines[-3].startswith("This was the built-in sample, not MNIST:")
     assert f"{100 * metrics['accuracy']:.2f} % of 1,000 test images right" in lines[-3]
     assert "MNIST_MIRROR" in lines[-1]
@@ -95,7 +98,6 @@ def test_a_mirror_that_is_set_and_other_data_are_never_replaced(
 
     monkeypatch.chdir(project.path)
     monkeypatch.setenv("MNIST_MIRROR", mirror)
-    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
     monkeypatch.setattr(run.subprocess, "run", start)
     with pytest.raises(SystemExit, match="3"):
         run.main()
@@ -115,3 +117,27 @@ def test_repro_never_switches_and_loses_nothing(mnist: Project) -> None:
     assert "Traceback" not in output
     assert mnist.git("status", "--porcelain") == ""
     assert before == {path.name: path.read_bytes() for path in (mnist.path / "data/raw").iterdir()}
+
+
+def test_what_a_killed_dvc_tears_is_named_and_mended(project: Project) -> None:
+    lock, rwlock = project.path / "dvc.lock", project.path / ".dvc/tmp/rwlock"
+    whole, repro = lock.read_bytes(), [sys.executable, "-m", "tools.repro"]
+    cut = b"\n  train:\n    c"  # of cmd
+    lock.write_bytes(whole[: whole.index(cut) + len(cut)])
+    assert "'./dvc.lock' validation failed" in project.dvc("status", "dvc.yaml", fails=True)
+    project.git(*documented.command("git checkout dvc.lock").split()[1:])
+    assert project.changed() == set()
+
+    rwlock.write_text("{")
+    output = project.dvc("repro", fails=True)
+    assert "Unable to read RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted" in output
+    lock.write_bytes(b"")
+    output = project.run(*repro)
+    assert "dvc.lock: dvc was stopped while it wrote it; the last whole one is back" in output
+    assert (ran(output), lock.read_bytes()) == ([], whole)
+
+    setting = documented.command("dvc config --local core.hardlink_lock true")
+    project.dvc(*setting.split()[1:])
+    for name in ("lock", "rwlock.lock"):  # of the other kind
+        (project.path / ".dvc/tmp" / name).unlink()
+    assert ran(project.run(*repro, "--force", "check")) == ["check"]

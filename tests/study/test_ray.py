@@ -1,7 +1,6 @@
 """Studies as users start them, on real Ray clusters on this machine."""
 
 import json
-import re
 import shlex
 import signal
 import socket
@@ -18,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from study.seeds import COLUMNS
+from study.one_seed import COLUMNS, read_rows
 from tests import documented
 from tests.project import Project
 
@@ -56,13 +55,11 @@ def folder_of_ray() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def studied(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The reproduced project, with its recipe called tiny and three seeds of it studied by dvc."""
+    """The reproduced project, with its recipe called tiny and three seeds of it studied."""
     project = reproduced.copy_to(tmp_path_factory.mktemp("study") / "project")
     (project.path / "recipes/tiny.yaml").write_bytes(project.read("params.yaml"))
     (project.path / "study/params.yaml").write_text(PLAN)
-    graph = project.path / "study/dvc.yaml"
-    graph.write_text(re.sub(r"foreach: .*", "foreach: [tiny]", graph.read_text()))
-    repro(project, "recipe@tiny")
+    project.run(*RUN, **RAY)
     return project
 
 
@@ -71,12 +68,9 @@ def project(studied: Project, tmp_path: Path) -> Project:
     return studied.copy_to(tmp_path / "project")
 
 
-def repro(project: Project, stage: str) -> str:
-    return project.dvc("repro", "--single-item", f"study/dvc.yaml:{stage}", **RAY)
-
-
 def rows_of(project: Project, table: str = TABLE) -> pd.DataFrame:
-    return pd.read_csv(project.path / table)
+    """The rows that count; those of the real recipe are still there, and marked."""
+    return read_rows(project.path / table)
 
 
 def test_seed_0_is_the_model_of_the_pipeline(studied: Project) -> None:
@@ -93,16 +87,30 @@ def test_seed_0_is_the_model_of_the_pipeline(studied: Project) -> None:
     summary = json.loads(studied.read("metrics/study/tiny.json"))
     assert list(summary["accuracies"].values()) == rows["accuracy"].tolist()
     assert (summary["n"], summary["images"]) == (3, 500)
-    assert "didn't change, skipping" in repro(studied, "recipe@tiny")
+    written = (studied.path / TABLE).stat().st_mtime_ns
+    studied.run(*RUN, **RAY)
+    assert (studied.path / TABLE).stat().st_mtime_ns == written, "every row is there"
 
 
 def test_screening_reads_no_test_file(project: Project) -> None:
     for file in project.path.glob("data/raw/t10k-*"):
         file.unlink()
-    repro(project, "screen")
+    project.run(sys.executable, "-m", "study.screen", **RAY)
     rows = rows_of(project, "metrics/study/screen.csv")
     assert rows["recipe"].tolist() == 2 * ["tiny"] + 2 * ["tiny: model.dropout=0"]
     assert rows["seed"].tolist() == [0, 1, 0, 1]
+
+
+def test_a_study_refuses_other_data_and_keeps_its_rows(project: Project) -> None:
+    before = project.read(TABLE)
+    raw = project.path / "data/raw/train-images-idx3-ubyte.gz"
+    content = raw.read_bytes()
+    raw.unlink()  # it may be a link into the cache
+    raw.write_bytes(content[:-1] + b"?")
+    output = project.run(*RUN, fails=True)
+    assert f"{raw.name}: is not the file of 'own', the data of this study's recipes" in output
+    assert "Traceback" not in output
+    assert project.read(TABLE) == before
 
 
 def test_an_interrupted_study_keeps_its_rows(project: Project) -> None:
@@ -136,7 +144,8 @@ def test_a_cluster_that_loses_a_node_gives_the_same_rows(project: Project) -> No
         address = environment["RAY_ADDRESS"]
         output = project.run(*RUN, fails=True, **RAY, RAY_ADDRESS=address)
         last = output.splitlines()[-1]
-        assert last.startswith("error: Failed to connect to Ray cluster"), "it has no token"
+        assert last.startswith("error: RAY_ADDRESS is "), "it has no token"
+        assert "Failed to connect to Ray cluster" in last
         running = start(project, environment)
         wait_until(lambda: is_busy(second))
         sent = list(Path(RAY["RAY_TMPDIR"]).glob("ray/*/runtime_resources/working_dir_files/*/*"))
@@ -153,7 +162,7 @@ def test_a_search_outlives_a_node_and_goes_on_where_it_was(project: Project) -> 
         wait_until(lambda: table.is_file() and is_busy(second))
         kill(second)
         assert running.wait(2 * PATIENCE) == 0
-    rows = pd.read_csv(table)
+    rows = read_rows(table)
     first = rows[rows["seed"] == 0].sort_values("loss", ignore_index=True)
     assert len(first) == CANDIDATES
     assert set(rows[rows["seed"] == 1]["recipe"]) == set(first["recipe"][: CANDIDATES // 2])

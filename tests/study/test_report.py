@@ -9,7 +9,7 @@ import pytest
 from digits.core import config
 from digits.core.errors import UserError
 from study import report
-from study.seeds import COLUMNS
+from study.one_seed import COLUMNS, read_rows
 from tests.project import ROOT
 
 
@@ -55,7 +55,7 @@ def test_a_table_goes_between_its_markers(tmp_path: Path) -> None:
 
 
 def test_every_departure_of_the_tuned_recipe_is_measured() -> None:
-    table = report.departures(report.read_rows(report.SCREEN))
+    table = report.departures(read_rows(report.SCREEN))
     described, tuned = (
         config.read(ROOT / f"recipes/{name}.yaml").model_dump() for name in ("described", "tuned")
     )

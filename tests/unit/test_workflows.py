@@ -88,7 +88,7 @@ def test_the_pythons_are_the_oldest_a_recent_one_and_the_committed_one() -> None
     oldest, recent = jobs["test"]["strategy"]["matrix"]["python"]
     assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
     assert recent != oldest
-    python = json.loads(committed("metrics/environment.json"))["python"]
+    python = json.loads(committed("metrics/environment.json"))["details"][0]["python"]
     steps = jobs["reproduce"]["steps"]
     assert {"python-version": python} in [step.get("with") for step in steps]
     assert {"run": ".ci/run"} in steps

@@ -6,14 +6,13 @@ confusion.svg and digits.svg. The words and markup of the page are in page.html.
 """
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
-from digits.core import files
-from digits.core.errors import exit_with
+from digits.core import config, files
+from digits.core.errors import UserError, exit_with
 from stages import paths
 from tools.report import page, results
 from tools.report.results import TABLES, Spec, rows_of
@@ -22,8 +21,20 @@ PAGE = Path("dvc_plots/index.html")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON file; empty if it is missing."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """A JSON file with its details among the rest; empty if it is missing."""
+    content = files.read_json(path) if path.is_file() else {}
+    return content | content.get("details", [{}])[0]
+
+
+def flat(sections: dict[str, Any], prefix: str = "") -> list[list[str]]:
+    """Names such as `train.epochs` and their values, in the order of params.yaml."""
+    rows: list[list[str]] = []
+    for key, value in sections.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{prefix}{key}.")
+        else:
+            rows.append([f"{prefix}{key}", "null" if value is None else str(value)])
+    return rows
 
 
 def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) -> dict[str, Any]:
@@ -42,6 +53,8 @@ def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) 
         "earlier": earlier,
         "subject": results.git("log", "-1", "--format=%s", earlier).strip() if earlier else "",
         "changes": results.read_changes(earlier) if earlier else {},
+        "history": results.history(),
+        "parameters": flat(config.read(paths.PARAMETERS).model_dump()),
         "shallow": results.git("rev-parse", "--is-shallow-repository").strip() == "true",
     }
 
@@ -55,7 +68,10 @@ def render(values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.jinja").render(values)
+    try:
+        return environment.get_template("page.html.jinja").render(values)
+    except UndefinedError as error:
+        raise UserError(f"metrics/: incomplete: {error.message}; `make repro` makes them") from None
 
 
 def main() -> None:

@@ -37,10 +37,13 @@ def git(*arguments: str) -> str:
 
 
 def require_results() -> None:
-    """Raise a UserError that names the first missing file."""
+    """Raise a UserError that names the first file that is missing or empty."""
     for path in (paths.TEST_METRICS, paths.TRAIN_METRICS, *TABLES):
         if not path.is_file():
             raise UserError(f"{path}: no such file; `make repro` makes it")
+    for table in TABLES:
+        if len(table.read_text().splitlines()) < 2:
+            raise UserError(f"{table}: has no rows; `git checkout {table}` or `make repro`")
 
 
 def earlier_commit() -> str | None:
@@ -50,6 +53,24 @@ def earlier_commit() -> str | None:
         if git("show", f"{commit}:./{paths.TEST_METRICS}") not in ("", now):
             return commit
     return None
+
+
+def history(most: int = 30) -> list[list[str]]:
+    """Commit, date, accuracy, errors, parameters and subject of each commit with a new result.
+
+    The newest first, and at most so many: reading one takes a git process.
+    """
+    rows: list[list[str]] = []
+    log = git("log", f"-{most}", "--format=%h%x09%cs%x09%s", "--", str(paths.TEST_METRICS))
+    for commit, date, subject in (line.split("\t", 2) for line in log.splitlines()):
+        try:
+            metrics = json.loads(git("show", f"{commit}:./{paths.TEST_METRICS}"))
+            accuracy = f"{100 * metrics['accuracy']:.2f}"
+            counts = [f"{metrics[name]:,}" for name in ("errors", "parameters")]
+        except (ValueError, KeyError, TypeError):  # deleted there, or of another layout
+            continue
+        rows.append([commit, date, accuracy, *counts, subject])
+    return rows
 
 
 def read_changes(earlier: str) -> Changes:

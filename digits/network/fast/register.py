@@ -11,6 +11,9 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
+from digits.network.fast import CODE
+from digits.network.kernel_cache import KernelCache
+
 LANES = 8
 
 Array = npt.NDArray[Any]  # float32 or float64, flat
@@ -21,7 +24,13 @@ _BARE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 compiled: Any = njit(**_BARE, **_OPTIONS)
 # for what has one caller: with a compiled function, LLVM compiles all that it calls once more
 inlined: Any = njit(inline="always", **_OPTIONS)
-cached: Any = njit(cache=True, **_OPTIONS)  # for what Python calls
+
+
+def cached(function: Callable[..., Any]) -> Any:
+    """Compile what Python calls, and keep the result."""
+    kernel: Any = njit(**_OPTIONS)(function)
+    kernel._cache = KernelCache(function, CODE)
+    return kernel
 
 
 class Lanes(types.Type):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from digits.network.fast import CODE
 from digits.network.fast.backward import backward, head, norm_gradient
 from digits.network.fast.forward import channel_of, forward, statistics
 from digits.network.fast.job import (
@@ -124,32 +123,23 @@ def _update(net: Network, job: Job, batch: int, number: int) -> None:
         net.weights[i] -= kind(step_size) * net.first[i] / root
 
 
-def _compile(code: str) -> Any:
-    """Compile `work`, or load it from Numba's cache, which knows this file and a closure only."""
-
-    @cached
-    def work(net: Network, job: Job) -> None:
-        """Take part in a job until it is done; any number of threads may, and one suffices."""
-        _ = code
-        convolutions = len(net.convolutions)
-        phases = 1
-        if job.mode == TRAIN:
-            phases = 2 * convolutions + 2
-        elif job.mode == STATISTICS:
-            phases = convolutions + 1
-        turns = phases * -(-len(job.images) // job.batch)
-        while True:
-            turn, number = divmod(add_atomic(job.clock, 0, np.int32(1)), SLICES)
-            if turn >= turns:
-                break
-            _wait(job.clock, turn * SLICES)
-            batch, phase = divmod(turn, phases)
-            _work_on(net, job, batch, phase, number)
-            if (add_atomic(job.clock, 1, np.int32(1)) + 1) % SLICES == 0:
-                system_call(FUTEX, job.clock[1:].ctypes.data, WAKE, 2**31 - 1, 0)
-        _wait(job.clock, turns * SLICES)
-
-    return work
-
-
-work = _compile(CODE)
+@cached
+def work(net: Network, job: Job) -> None:
+    """Take part in a job until it is done; any number of threads may, and one suffices."""
+    convolutions = len(net.convolutions)
+    phases = 1
+    if job.mode == TRAIN:
+        phases = 2 * convolutions + 2
+    elif job.mode == STATISTICS:
+        phases = convolutions + 1
+    turns = phases * -(-len(job.images) // job.batch)
+    while True:
+        turn, number = divmod(add_atomic(job.clock, 0, np.int32(1)), SLICES)
+        if turn >= turns:
+            break
+        _wait(job.clock, turn * SLICES)
+        batch, phase = divmod(turn, phases)
+        _work_on(net, job, batch, phase, number)
+        if (add_atomic(job.clock, 1, np.int32(1)) + 1) % SLICES == 0:
+            system_call(FUTEX, job.clock[1:].ctypes.data, WAKE, 2**31 - 1, 0)
+    _wait(job.clock, turns * SLICES)

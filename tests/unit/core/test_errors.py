@@ -2,7 +2,9 @@
 
 from typing import NoReturn
 
+import numpy as np
 import pytest
+import torch
 
 from digits.core.errors import UserError, exit_with
 
@@ -25,6 +27,13 @@ def test_what_a_user_can_fix_is_a_message_and_ctrl_c_is_130() -> None:
     assert end_with(KeyboardInterrupt()) == 130
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        end_with(ZeroDivisionError())
+def test_too_little_memory_is_a_message() -> None:
+    for ask in (lambda: torch.empty(2**50), lambda: np.empty(2**56), lambda: bytes(2**50)):
+        with pytest.raises(SystemExit, match="^error: not enough memory: "):
+            exit_with(ask)
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), RuntimeError("mat1 and mat2 shapes")])
+def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
+    with pytest.raises(type(bug)):
+        end_with(bug)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
 from digits.core import files
+from digits.core.errors import UserError
 
 
 def test_a_failed_write_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +73,24 @@ def test_json_is_rounded_and_finite(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(path, {"loss": float("nan")})
     assert json.loads(path.read_text()) == {"loss": 0.333333, "count": 7, "recall": {"0": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            '{\n  "a": 1,\n<<<<<<< HEAD\n  "b": 2\n=======\n',
+            ", line 3: not JSON, perhaps",
+        ),
+        ("", ", line 1: not JSON"),
+        ("\xff", ": not JSON"),
+        ("[]", ": not a JSON object; "),
+        (None, ": no such file; "),
+    ],
+)
+def test_json_that_is_none_is_named(tmp_path: Path, content: str | None, problem: str) -> None:
+    path = tmp_path / "study.json"
+    if content is not None:
+        path.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match=re.escape(f"{path}{problem}")):
+        files.read_json(path)

@@ -55,3 +55,12 @@ def test_tensors_that_are_no_split_are_refused(
     tensor_file.save(path, content, Normalisation.model_construct(mean=0.1, std=std))
     with pytest.raises(UserError, match=f"split.safetensors: {message}"):
         split.load(path)
+
+
+def test_a_split_of_another_generation_is_refused(tmp_path: Path) -> None:
+    path, made = tmp_path / "validation.safetensors", drawn.split(20)
+    split.save(path, made)
+    assert len(split.load(path, made.normalisation)) == 20
+    other = made.normalisation.model_copy(update={"mean": made.normalisation.mean + 1e-9})
+    with pytest.raises(UserError, match=f"{path}: was made beside training images with mean="):
+        split.load(path, other)

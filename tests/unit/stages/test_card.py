@@ -23,6 +23,7 @@ from tests.unit.networks import seeded
 from tests.unit.test_repository import committed
 
 METRICS = json.loads(committed("metrics/evaluate.json"))
+METRICS |= METRICS["details"][0]
 TUNED = config.read(ROOT / "recipes/tuned.yaml")
 STUDY = json.loads((ROOT / "metrics/study.json").read_text())["tuned"]
 

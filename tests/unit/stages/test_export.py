@@ -37,7 +37,7 @@ def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DigitNet:
 
 def test_metrics_are_those_of_the_files_whatever_the_settings(untrained: DigitNet) -> None:
     export.main()
-    metrics = json.loads(paths.EXPORT_METRICS.read_text())
+    (metrics,) = json.loads(paths.EXPORT_METRICS.read_text())["details"]
     expected = model_file.classify(untrained, TEST.images, TEST.normalisation).argmax(1).numpy()
     assert metrics["examples"] == metrics["float32_same_digits"] == 300
     for kind, path in (("float32", paths.ONNX), ("int8", paths.INTEGER_ONNX)):

@@ -1,22 +1,25 @@
 """Each stage's main(), on files in a folder of its own."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from digits.core import split
+from digits.core import config, files, split
 from digits.core.errors import UserError
-from digits.network import model_file
+from digits.network import model_file, model_origin
 from digits.network.digitnet import DigitNet
-from digits.training import environment
+from digits.training import environment, loop
 from digits.training.loop import measure_split
 from stages import check, evaluate, paths, train
 from tests import drawn
 from tests.project import ROOT, SMALL, change_parameters
 from tests.unit.networks import network, seeded
+from tools import origin
 
 TEST = drawn.split(1234)
 
@@ -33,11 +36,20 @@ def untrained() -> DigitNet:
     made = network([4, "pool"], dropout=0.5).eval()
     split.save(paths.TEST, TEST)
     model_file.save(paths.MODEL, made, TEST.normalisation)
+    split.save(paths.TRAIN, drawn.split(300))
+    split.save(paths.VALIDATION, drawn.split(60, seed=1))
+    parameters = config.read(paths.PARAMETERS)
+    sections = [parameters.model, parameters.augment, parameters.train]
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
     return made
 
 
 def test_check_refuses_a_bad_value_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    shutil.copy(ROOT / paths.LOCK, paths.LOCK)
+    paths.RECIPES.mkdir()
+    files.write(paths.STUDY, b"{}")
+    before = set(Path().iterdir())
     right = paths.PARAMETERS.read_bytes()
     for section, key, value in (
         ("train", "epochs", 0),
@@ -50,12 +62,54 @@ def test_check_refuses_a_bad_value_first(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(UserError, match=f"params.yaml: {section}.{key}.* is "):
             check.main()
         paths.PARAMETERS.write_bytes(right)
-    assert [str(path) for path in Path().iterdir()] == ["params.yaml"]
+    recipe = paths.RECIPES / "worn.yaml"
+    recipe.write_bytes(right.replace(b"epochs:", b"epoch:"))
+    with pytest.raises(UserError, match=r"^recipes/worn.yaml: train.epoch"):
+        check.main()
+    recipe.unlink()
+    files.write(paths.STUDY, b"<<<<<<< HEAD")
+    with pytest.raises(UserError, match=r"^metrics/study.json: not JSON.*study.report"):
+        check.main()
+    files.write(paths.STUDY, b"{}")
+    assert set(Path().iterdir()) == before
     check.main()
     assert paths.CHECKED.is_file()
 
 
-def test_train_writes_what_belongs_together() -> None:
+def test_checked_holds_the_versions_of_what_computes_and_no_others() -> None:
+    lock = (ROOT / paths.LOCK).read_text()
+    listed = check.computing(lock)
+    assert {line.partition("==")[0] for line in listed.splitlines()} == {*environment.PACKAGES}
+    assert "sha256" not in listed
+    assert check.computing(lock.replace("ruff==", "ruff==9")) == listed
+    assert check.computing(lock.replace("torch==", "torch==9")) != listed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: change_parameters(paths.PARAMETERS, {"train": {"epochs": 7}}), "parameters"),
+        (lambda: split.save(paths.TRAIN, drawn.split(299)), "data"),
+        (paths.ORIGIN.unlink, r"not the file that models/origin.json describes"),
+        (
+            lambda: model_file.save(paths.MODEL, network([5, "pool"]).eval(), TEST.normalisation),
+            "not the file",
+        ),
+    ],
+)
+def test_a_model_of_other_parameters_or_data_is_refused(
+    untrained: DigitNet, change: Callable[[], object], message: str
+) -> None:
+    origin.main()
+    change()
+    with pytest.raises(UserError, match=message):
+        origin.main()
+    with pytest.raises(UserError, match=message):
+        evaluate.main()
+    assert not paths.TEST_METRICS.exists()
+
+
+def test_train_writes_what_belongs_together(monkeypatch: pytest.MonkeyPatch) -> None:
     change_parameters(paths.PARAMETERS, SMALL)
     validation = drawn.split(60, seed=1)
     split.save(paths.TRAIN, drawn.split(300))
@@ -63,15 +117,22 @@ def test_train_writes_what_belongs_together() -> None:
     train.main()
     learner, normalisation = model_file.load(paths.MODEL)
     metrics = json.loads(paths.TRAIN_METRICS.read_text())
+    assert set(metrics) == {"parameters", "validation_accuracy", "details"}
+    metrics |= metrics["details"][0]
     assert normalisation == validation.normalisation
     assert metrics["parameters"] == sum(weight.numel() for weight in learner.parameters())
     for name, value in measure_split(learner, validation).items():
         assert metrics[f"validation_{name}"] == pytest.approx(value, rel=1e-5)
-    assert json.loads(paths.ENVIRONMENT.read_text()) == environment.describe(torch.device("cpu"))
+    (record,) = json.loads(paths.ENVIRONMENT.read_text())["details"]
+    assert record == environment.describe(torch.device("cpu"))
     first, last = pd.read_csv(paths.CURVES).to_dict("records")
     assert (first["epoch"], last["epoch"]) == (1, 2)
     assert last == pytest.approx({key: metrics[key] for key in last})
-    assert not paths.CHECKPOINT.exists()
+    before = paths.MODEL.read_bytes()
+    paths.MODEL.unlink()
+    monkeypatch.setattr(loop, "train_epoch", None)  # nothing is trained again
+    train.main()
+    assert paths.MODEL.read_bytes() == before
 
 
 def test_evaluate_scores_every_image_once(
@@ -81,6 +142,8 @@ def test_evaluate_scores_every_image_once(
     monkeypatch.setattr(evaluate, "VERSIONS_SHOWN", 1)
     evaluate.main()
     metrics = json.loads(paths.TEST_METRICS.read_text())
+    assert set(metrics) == {"errors", "loss", "accuracy", "parameters", "details"}
+    metrics |= metrics["details"][0]
     with torch.no_grad():
         predicted = untrained(TEST.normalisation(TEST.images.unsqueeze(1))).argmax(1)
     errors = int((predicted != TEST.labels).sum())

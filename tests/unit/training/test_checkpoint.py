@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import create_model
 
 from digits.core import config, tensor_file
 from digits.training import checkpoint
@@ -71,9 +72,7 @@ def test_the_bits_are_the_same(
     assert repr(history) == repr(whole[1]), "an epoch stays a whole number"
     assert reported == [history[:rows] for rows in range(epoch, 6)], "and all rows are written"
     assert f"train: resuming after epoch {epoch} " in capsys.readouterr().err
-    kept.remove()
-    kept.remove()
-    assert not list(kept.path.parent.iterdir())
+    assert list(kept.path.parent.iterdir()) == [kept.path], "also when all is done"
 
 
 @pytest.mark.parametrize("part", ["generator", "optimizer.first", "optimizer.second"])
@@ -104,7 +103,9 @@ UNFIT: dict[str, Callable[[State, list[Epoch]], object]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("change", ["another run's", "empty", "truncated", "flipped", *UNFIT])
+@pytest.mark.parametrize(
+    "change", ["another run's", "a newer version's", "empty", "truncated", "flipped", *UNFIT]
+)
 def test_a_checkpoint_that_is_damaged_or_does_not_fit_is_refused(
     whole: Run, kept: Checkpoint, change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,6 +114,10 @@ def test_a_checkpoint_that_is_damaged_or_does_not_fit_is_refused(
     if change == "another run's":
         stop_after(2, Checkpoint(kept.path, change))
         problem = "belongs to other parameters, data, code or device"
+    elif change == "a newer version's":
+        newer = create_model("Newer", __base__=CheckpointHeader, notes=(str, ""))
+        tensor_file.save(kept.path, state, newer(**header.model_dump()))
+        problem = "is damaged, or of another version of this project"
     elif change in UNFIT:
         UNFIT[change](state, header.history)
         tensor_file.save(kept.path, state, header)

@@ -9,6 +9,7 @@ import yaml
 
 from digits.training import environment
 from tests.project import ROOT
+from tests.unit.test_repository import committed
 
 
 def test_it_records_what_decides_the_bits_and_no_machine() -> None:
@@ -22,12 +23,12 @@ def test_it_records_what_decides_the_bits_and_no_machine() -> None:
         assert not name or f'"{name}"' not in json.dumps(record)
 
 
-def test_the_committed_record_is_a_metric_with_these_keys_and_locked_versions() -> None:
-    record = json.loads((ROOT / "metrics/environment.json").read_text())
+def test_the_committed_record_has_these_keys_and_locked_versions() -> None:
+    (record,) = json.loads(committed("metrics/environment.json"))["details"]
     assert record.keys() == environment.describe(torch.device("cpu")).keys()
     assert tuple(record["packages"]) == environment.PACKAGES
     lock = (ROOT / "requirements.txt").read_text()
     for name, version in record["packages"].items():
         assert re.search(rf"^{name}=={re.escape(version)} ", lock, re.MULTILINE), name
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]
-    assert {"metrics/environment.json": {"cache": False}} in stage["metrics"], "DVC compares it"
+    assert {"metrics/environment.json": {"cache": False}} in stage["metrics"]

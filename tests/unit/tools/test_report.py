@@ -1,0 +1,54 @@
+"""The page of results of files that are damaged or have odd names."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digits.core.errors import UserError
+from stages import paths
+from tests.project import ROOT
+from tools.report import results
+from tools.report.__main__ import render, variables
+
+ODD = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("metrics", "plots"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+
+
+def values() -> dict[str, Any]:
+    """What the page shows, of a project with another commit and odd names."""
+    row = {"actual": "1", "predicted": "2", "count": "3"}
+    specs = {
+        "learning_curves": {"data": {"values": [{"epoch": "1", ODD: ODD}]}},
+        "confusion": {"data": {"values": [row]}},
+        "digits": {"data": {"values": [{"digit": "1", "error_percent": "1", "errors": "1"}]}},
+    }
+    shown = variables(None, specs, specs)
+    change = {"old": ODD, "new": 2, "diff": 1}
+    return shown | {"earlier": "abc", "subject": ODD, "changes": {ODD: {ODD: change}}}
+
+
+def test_names_are_escaped() -> None:
+    page = render(values())
+    assert "&lt;img src=x" in page
+    assert "<img src=x" not in page
+
+
+def test_incomplete_metrics_and_empty_tables_are_named() -> None:
+    results.require_results()
+    metrics = json.loads(paths.TEST_METRICS.read_text())
+    del metrics["accuracy_low"]
+    paths.TEST_METRICS.write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="metrics/: incomplete: .*'accuracy_low'.*`make repro`"):
+        render(values())
+    paths.DIGITS.write_text(paths.DIGITS.read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match="plots/digits.csv: has no rows; "):
+        results.require_results()
