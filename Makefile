@@ -32,9 +32,14 @@ verify: .venv/installed ## hash what DVC keeps here and on the remote, and packa
 plots: .venv/installed ## draw all results on one page, dvc_plots/index.html
 	@$(PYTHON) -m tools.report
 
-demo: .venv/installed ## draw a digit in the browser and watch the network read it (needs npm)
-	@$(PYTHON) -m demo.build
+demo: demo/site/index.html ## draw a digit in the browser and watch the network read it
 	@$(PYTHON) -m demo.serve
+
+# dvc.lock, too: DVC can check out an older model, with its older date
+demo/site/index.html: .venv/installed $(wildcard demo/*.* dvc.lock models/model.safetensors data/prepared/test.safetensors)
+	@echo "putting the page together in demo/site" >&2
+	@$(PYTHON) -m demo.build
+	@touch $@
 
 study: .venv/development ## train many seeds of each recipe on Ray (RAY_ADDRESS: on a cluster) and report
 	@$(PYTHON) -m tools.repro download

@@ -1,16 +1,14 @@
 """Put the page together: `python -m demo.build`.
 
-Reads models/model.onnx and data/prepared/test.safetensors. Writes demo/site/, which any server
-of plain files can serve: the page, the network, examples of the test set, and ONNX Runtime Web,
-which npm installs into demo/node_modules as demo/package-lock.json says.
+Reads models/model.safetensors, data/prepared/test.safetensors and the temperature of
+metrics/train.json. Writes demo/site/, which any server of plain files can publish: the page, the
+network, and examples of the test split.
 """
 
 import base64
-import hashlib
 import json
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,43 +17,51 @@ import numpy.typing as npt
 from demo import PAGE, SITE
 from digits.core import files, split
 from digits.core.errors import UserError, exit_with
-from digits.export import onnx_session
+from digits.core.split import Normalisation
+from digits.export.onnx_file import operations_of
+from digits.network import model_file
+from digits.network.digitnet import DigitNet
 from stages import paths
 
-RUNTIME = PAGE / "node_modules/onnxruntime-web/dist"
-
 PARTS = ("*.html", "*.css", "*.js", "*.svg")
-RUNTIME_PARTS = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 
 
-def install() -> None:
-    """Have npm install what the lock says, unless it is there already.
+def encode(
+    network: DigitNet, normalisation: Normalisation, temperature: float = 1.0
+) -> dict[str, object]:
+    """The network as demo/network.js runs it: plain operations, BatchNorm folded in.
+
+    Weights are float32, little-endian, in base64. Logits are divided by the temperature before the
+    softmax.
 
     Raises:
-        UserError: node or npm is missing, or npm fails.
+        UserError: the network has an operation that demo/network.js lacks.
     """
-    locked = hashlib.sha256((PAGE / "package-lock.json").read_bytes()).hexdigest()
-    installed = PAGE / "node_modules/installed"
-    if installed.is_file() and installed.read_text() == locked:
-        return
-    for program in ("node", "npm"):
-        if not shutil.which(program):
+    known = re.findall(r"^  ([A-Z]\w+)[(:]", (PAGE / "network.js").read_text(), re.MULTILINE)
+    operations = list[dict[str, object]]()
+    for step in operations_of(network):
+        if step.operator not in known:
             raise UserError(
-                f"{program}: not found; it installs what runs the network in a browser "
-                "(on Debian and Ubuntu: apt-get install npm)"
+                f"demo/network.js: the network has the operation {step.operator}, which is not "
+                f"among OPERATIONS ({', '.join(known)}); add it there"
             )
-    print("installing demo/package-lock.json into demo/node_modules", file=sys.stderr)
-    done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-        cwd=PAGE,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        raise UserError(f"npm ci failed in demo/:\n{done.stdout.strip()}")
-    files.write(installed, locked.encode())
+        operation: dict[str, object] = {"operator": step.operator, "relu": step.relu}
+        operation |= step.attributes
+        if step.weights is not None and step.bias is not None:
+            operation |= {"weights": _base64(step.weights), "bias": _base64(step.bias)}
+        operations.append(operation)
+    return {
+        "mean": normalisation.mean,
+        "std": normalisation.std,
+        "temperature": temperature,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "operations": operations,
+    }
+
+
+def _base64(values: npt.NDArray[np.float32] | npt.NDArray[np.uint8]) -> str:
+    little_endian = values.astype(values.dtype.newbyteorder("<"))
+    return base64.b64encode(little_endian.tobytes()).decode()
 
 
 def examples(
@@ -80,11 +86,7 @@ def examples(
         {
             "name": name,
             "digits": [
-                {
-                    "label": int(labels[place]),
-                    "pixels": base64.b64encode(images[place].tobytes()).decode(),
-                }
-                for place in places
+                {"label": int(labels[place]), "pixels": _base64(images[place])} for place in places
             ],
         }
         for name, places in (
@@ -94,28 +96,29 @@ def examples(
     ]
 
 
-def build(network: Path, test: Path, site: Path) -> None:
-    """Write the page for an ONNX file of the export stage, with examples of a test split.
+def build(model: Path, test: Path, site: Path, temperature: float = 1.0) -> None:
+    """Write the page for a model file, with examples of a test split.
 
     Raises:
-        UserError: one of the two files is missing or damaged, or ONNX Runtime Web cannot be had.
+        UserError: one of the two files is missing or damaged, or the page cannot run the network.
     """
-    model = onnx_session.load(network)
+    network, normalisation = model_file.load(model)
     shown = split.load(test)
-    install()
-    images, labels = shown.images.numpy(), shown.labels.numpy()
-    offered = examples(images, labels, model.classify(images)[1])
+    written = encode(network, normalisation, temperature)
+    logits = model_file.classify(network, shown.images, normalisation)
+    probabilities = logits.softmax(1).numpy()
+    offered = examples(shown.images.numpy(), shown.labels.numpy(), probabilities)
 
     shutil.rmtree(site, ignore_errors=True)
-    parts = [path for pattern in PARTS for path in PAGE.glob(pattern)]
-    for path in (*parts, *(RUNTIME / name for name in RUNTIME_PARTS)):
+    for path in [path for pattern in PARTS for path in PAGE.glob(pattern)]:
         files.write(site / path.name, path.read_bytes())
-    files.write(site / "model.onnx", network.read_bytes())
+    files.write(site / "network.json", json.dumps(written).encode())
     files.write(site / "examples.json", json.dumps(offered).encode())
 
 
 def main() -> None:
-    build(paths.ONNX, paths.TEST, SITE)
+    (details,) = files.read_json(paths.TRAIN_METRICS)["details"]
+    build(paths.MODEL, paths.TEST, SITE, details["temperature"])
 
 
 if __name__ == "__main__":

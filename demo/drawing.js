@@ -1,92 +1,110 @@
-/** What is on the pad: strokes, or an example of the test set; and every step that led there. */
+/** What is on the pad, step by step: strokes, or an image that was chosen. */
 
-import { SIZE } from "./handwriting.js";
+import { erased } from "./strokes.js";
 
-export const SIDE = 560; // pixels of the pad's own, whatever its size on the screen
-const PEN = 44; // so a digit that fills the pad has strokes as wide as MNIST's
-const INK = "#222222"; // only its opacity is read; the style sheet turns it light in the dark
-const EMPTY = { example: null, strokes: [] };
+const KEPT = "drawing"; // in the browser's storage
+const EMPTY = { image: null, strokes: [] };
 
+/** Undo goes back to the start of the current drawing, and to what that took the place of. */
 export class Drawing {
   #steps = [EMPTY];
+  #place = 0;
 
   get #now() {
-    return this.#steps.at(-1);
+    return this.#steps[this.#place];
   }
 
-  /** The example on the pad, or null. */
-  get example() {
-    return this.#now.example;
+  get strokes() {
+    return this.#now.strokes;
+  }
+
+  /** {pixels, source, label, picture}, or null. */
+  get image() {
+    return this.#now.image;
   }
 
   get isEmpty() {
-    return !this.#now.example && !this.#now.strokes.length;
+    return !this.image && !this.strokes.length;
   }
 
   get canUndo() {
-    return this.#steps.length > 1;
+    return this.#place > 0;
   }
 
-  /** Begin a stroke; it takes an example's place. */
-  begin(x, y) {
-    this.#steps.push({ example: null, strokes: [...this.#now.strokes, [{ x, y }]] });
+  get canRedo() {
+    return this.#place < this.#steps.length - 1;
   }
 
-  extend(x, y) {
-    this.#now.strokes.at(-1).push({ x, y });
+  #push(content, isNew) {
+    this.#steps = isNew ? [this.#now, content] : [...this.#steps.slice(0, this.#place + 1), content];
+    this.#place = this.#steps.length - 1;
   }
 
-  show(example) {
-    this.#steps.push({ example, strokes: [] });
+  /** Begin a stroke; it takes an image's place. */
+  begin(width, point) {
+    const stroke = { width, points: [point] };
+    this.#push({ image: null, strokes: [...this.strokes, stroke] }, !this.strokes.length);
+  }
+
+  extend(point) {
+    this.strokes.at(-1).points.push(point);
+  }
+
+  /** Go on with the stroke elsewhere: the pen left the pad and came back. */
+  lift(point) {
+    this.strokes.push({ width: this.strokes.at(-1).width, points: [point] });
+  }
+
+  beginErasing() {
+    this.#push({ ...this.#now, strokes: [...this.strokes] }, false);
+  }
+
+  erase(from, to, radius) {
+    this.#steps[this.#place] = { ...this.#now, strokes: erased(this.strokes, from, to, radius) };
+  }
+
+  show(image) {
+    this.#push({ image, strokes: [] }, true);
   }
 
   clear() {
-    if (!this.isEmpty) this.#steps.push(EMPTY);
+    if (!this.isEmpty) this.#push(EMPTY, false);
   }
 
   undo() {
-    if (this.canUndo) this.#steps.pop();
+    if (this.canUndo) this.#place--;
   }
 
-  /** Repaint the pad. */
-  paint(context) {
-    context.clearRect(0, 0, SIDE, SIDE);
-    if (this.example) {
-      context.imageSmoothingEnabled = false;
-      context.drawImage(picture(this.example.pixels), 0, 0, SIDE, SIDE);
+  redo() {
+    if (this.canRedo) this.#place++;
+  }
+
+  /** Keep the strokes for the next visit, as far as the browser allows it. */
+  keep() {
+    try {
+      const rounded = this.strokes.map(({ width, points }) => ({
+        width,
+        points: points.map((point) => point.map((each) => Math.round(1e4 * each) / 1e4)),
+      }));
+      localStorage.setItem(KEPT, JSON.stringify(rounded));
+    } catch {
+      // storage is denied or full: then a reload empties the pad
     }
-    for (const stroke of this.#now.strokes) paintStroke(context, stroke);
+  }
+
+  /** Bring back what was kept, unless it is damaged. */
+  restore() {
+    try {
+      const strokes = JSON.parse(localStorage.getItem(KEPT));
+      if (strokes?.length && strokes.every(isStroke)) this.#steps = [EMPTY, { image: null, strokes }];
+    } catch {
+      // storage is denied, or what it holds is not ours
+    }
+    this.#place = this.#steps.length - 1;
   }
 }
 
-/** A small canvas with ink as strong as the levels say. */
-export function picture(levels) {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = SIZE;
-  const image = new ImageData(SIZE, SIZE);
-  const ink = Number.parseInt(INK.slice(1, 3), 16);
-  levels.forEach((level, place) => image.data.set([ink, ink, ink, level], 4 * place));
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
-}
-
-function paintStroke(context, points) {
-  const [first] = points;
-  const last = points.at(-1);
-  context.strokeStyle = context.fillStyle = INK;
-  context.lineWidth = PEN;
-  context.lineCap = context.lineJoin = "round";
-  context.beginPath();
-  if (points.every(({ x, y }) => x === first.x && y === first.y)) {
-    context.arc(first.x, first.y, PEN / 2, 0, 2 * Math.PI);
-    context.fill();
-    return;
-  }
-  context.moveTo(first.x, first.y);
-  for (let k = 1; k < points.length - 1; k++) {
-    const { x, y } = points[k];
-    context.quadraticCurveTo(x, y, (x + points[k + 1].x) / 2, (y + points[k + 1].y) / 2);
-  }
-  context.lineTo(last.x, last.y);
-  context.stroke();
+function isStroke({ width, points }) {
+  const isPoint = (point) => point.length === 2 && point.every((each) => each >= 0 && each <= 1);
+  return width > 0.1 && width < 10 && points.length > 0 && points.every(isPoint);
 }

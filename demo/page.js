@@ -1,22 +1,28 @@
-/** The page: pad, buttons and examples go in; the digit, its bars and a sentence come out. */
+/** The page: pad, pictures and examples go in; the digit, its bars and what it rests on come out. */
 
-import { Drawing, SIDE, picture } from "./drawing.js";
-import { SIZE, asMnist } from "./handwriting.js";
-import { load } from "./reader.js";
+import { Drawing } from "./drawing.js";
+import { Layers, evidence, paintEvidence, paintPixels } from "./layers.js";
+import { Network, SIZE, fetchJson } from "./network.js";
+import { listen, paint } from "./pad.js";
+import { readPicture } from "./picture.js";
+import { asImage, remarkOn } from "./strokes.js";
 
 const element = (id) => document.getElementById(id);
-const [pad, seen, result, sentence] = ["pad", "seen", "result", "sentence"].map(element);
-const surface = pad.getContext("2d", { willReadFrequently: true });
+const [seen, rests, result, sentence] = ["seen", "rests", "result", "sentence"].map(element);
 const drawing = new Drawing();
+const layers = new Layers(element("maps"));
 const choices = new Map(); // example -> its radio button
 const bars = Array.from({ length: 10 }, (_, digit) => bar(digit));
-const invitation = sentence.textContent;
+const invitation = "Draw a digit from 0 to 9, choose one below, or paste, drop or choose a picture.";
+
+const SURE = 0.97; // probability below which the network is unsure, as in digits/predict.py
 
 let network = null;
-let failed = false;
+let failure = ""; // why there is no network
+let notice = ""; // what went wrong with a picture, until the pad changes
 let settled = true; // no stroke is under way, so the sentence may be announced
-let outdated = false; // the pad has changed since the network last looked
-let reading = false;
+let frame = 0;
+let readings = 0;
 
 function bar(digit) {
   const row = document.createElement("li");
@@ -34,140 +40,134 @@ function bar(digit) {
 }
 
 function percent(probability) {
-  if (probability >= 0.9995) return "> 99.9\u00a0%";
+  if (probability >= 0.9995) return "over 99.9\u00a0%";
   return probability < 0.0005 ? "0\u00a0%" : `${(100 * probability).toFixed(1)}\u00a0%`;
 }
 
-/** What the pad holds, as the network is to see it; null for nothing. */
-function image() {
-  if (drawing.example) return drawing.example.pixels;
-  const pixels = surface.getImageData(0, 0, SIDE, SIDE).data;
-  const ink = new Uint8Array(SIDE * SIDE);
-  for (let place = 0; place < ink.length; place++) ink[place] = pixels[4 * place + 3];
-  return asMnist(ink, SIDE, SIDE);
+function changed(isSettled, problem = "") {
+  [settled, notice] = [isSettled, problem];
+  result.setAttribute("aria-busy", "true");
+  frame ||= requestAnimationFrame(update);
 }
 
-function changed(isSettled) {
-  drawing.paint(surface);
-  settled = isSettled;
-  outdated = true;
-  pad.classList.toggle("empty", drawing.isEmpty);
+function update() {
+  frame = 0;
+  paint(drawing);
+  if (settled) drawing.keep();
+  element("pad").classList.toggle("empty", drawing.isEmpty);
   element("undo").disabled = !drawing.canUndo;
+  element("redo").disabled = !drawing.canRedo;
   element("clear").disabled = drawing.isEmpty;
-  for (const [example, choice] of choices) choice.checked = example === drawing.example;
-  result.setAttribute("aria-busy", String(!failed));
-  update();
+  for (const [example, choice] of choices) choice.checked = example === drawing.image;
+  const levels = drawing.image?.pixels ?? asImage(drawing.strokes);
+  paintPixels(seen, SIZE, (place) => Array(3).fill(levels ? levels[place] : 0));
+  if (network) show(levels);
+  else if (failure) tell(failure);
 }
 
-/** Read until what was read is what is drawn; strokes go on meanwhile. */
-async function update() {
-  if (reading || failed) return;
-  reading = true;
-  try {
-    while (outdated) {
-      await new Promise(requestAnimationFrame);
-      outdated = false;
-      const levels = image();
-      showSeen(levels);
-      if (network) showProbabilities(levels && (await network.read(levels)));
-    }
-    if (network) result.setAttribute("aria-busy", "false");
-  } catch (error) {
-    fail(error);
-  }
-  reading = false;
-}
-
-function showSeen(levels) {
-  const shown = new ImageData(SIZE, SIZE);
-  for (let place = 0; place < SIZE * SIZE; place++) {
-    const level = levels ? levels[place] : 0;
-    shown.data.set([level, level, level, 255], 4 * place);
-  }
-  seen.getContext("2d").putImageData(shown, 0, 0);
-}
-
-function showProbabilities(probabilities) {
+function show(levels) {
+  const features = network.features(levels ?? new Uint8Array(SIZE * SIZE));
+  layers.show(network.operations, features);
+  const probabilities = levels && network.probabilities(features.at(-1).values);
   const order = [...bars.keys()].sort((a, b) => (probabilities?.[b] ?? 0) - (probabilities?.[a] ?? 0));
-  const [digit, next] = order;
-  bars.forEach(({ row, fill, share }, k) => {
-    const probability = probabilities?.[k] ?? 0;
-    fill.style.transform = `scaleX(${probability})`;
-    share.textContent = probabilities ? percent(probability) : "";
-    row.classList.toggle("likeliest", Boolean(probabilities) && k === digit);
+  bars.forEach(({ row, fill, share }, digit) => {
+    const probability = probabilities?.[digit] ?? 0;
+    fill.style.transform = `scaleY(${probability})`;
+    share.textContent = Math.round(100 * probability) || "";
+    row.classList.toggle("likeliest", Boolean(probabilities) && digit === order[0]);
   });
-  element("digit").textContent = probabilities ? digit : "?";
+  element("digit").textContent = probabilities ? order[0] : "?";
   result.classList.toggle("nothing", !probabilities);
-  if (settled) say(probabilities, digit, next);
+  showEvidence(levels, order[0]);
+  tell(notice || sentenceAbout(probabilities, order));
 }
 
-function say(probabilities, digit, next) {
-  let words = invitation;
-  if (probabilities) {
-    const surely = percent(probabilities[digit]).replace("> ", "over\u00a0");
-    words = `This looks like ${digit === 8 ? "an" : "a"} ${digit} (${surely}).`;
-    if (probabilities[next] >= 0.0005) words += ` Next: ${next} (${percent(probabilities[next])}).`;
-    const label = drawing.example?.label;
-    if (label !== undefined) {
-      words += label === digit ? " So says its label." : ` Its label says ${label}.`;
-    }
+/** Say it once no stroke is under way; a screen reader waits until nothing is busy. */
+function tell(words) {
+  if (settled && sentence.textContent !== words) sentence.textContent = words;
+  result.setAttribute("aria-busy", "false");
+}
+
+function sentenceAbout(probabilities, [digit, next]) {
+  if (!probabilities) return invitation;
+  const remark = drawing.image ? drawing.image.remark : settled && remarkOn(drawing.strokes);
+  if (remark) return remark;
+  let words = `This looks like ${digit === 8 ? "an" : "a"} ${digit} (${percent(probabilities[digit])}).`;
+  if (probabilities[next] >= 0.0005) words += ` Next: ${next} (${percent(probabilities[next])}).`;
+  if (probabilities[digit] < SURE) words += " The network is unsure.";
+  const label = drawing.image?.label;
+  if (label !== undefined) words += label === digit ? " So says its label." : ` Its label says ${label}.`;
+  return words;
+}
+
+/** The map of what the digit rests on, once no stroke is under way. */
+async function showEvidence(levels, digit) {
+  const reading = ++readings;
+  const isOutdated = () => reading !== readings;
+  rests.setAttribute("aria-busy", "true");
+  paintEvidence(rests, levels, null);
+  element("rests-on").textContent = levels ? `What the ${digit} rests on:` : "What it rests on:";
+  if (!settled) return;
+  const values = levels && (await evidence(network, levels, digit, isOutdated));
+  if (isOutdated()) return;
+  paintEvidence(rests, levels, values);
+  rests.setAttribute("aria-busy", "false");
+}
+
+/** Read a picture that was pasted, dropped, chosen or taken. */
+async function offerPicture(file) {
+  if (!file) return;
+  try {
+    drawing.show(await readPicture(file));
+    changed(true);
+  } catch (error) {
+    changed(true, `${file.name || "The picture"}: ${error.message}`);
   }
-  if (sentence.textContent !== words) sentence.textContent = words;
 }
 
-function fail(error) {
-  failed = true;
-  result.setAttribute("aria-busy", "false"); // or a screen reader waits with the sentence
-  console.error(error);
-  sentence.textContent = `The network cannot be run: ${error.message}`;
-}
-
-function listen() {
-  const place = ({ clientX, clientY }) => {
-    const { left, top, width, height } = pad.getBoundingClientRect();
-    return [((clientX - left) * SIDE) / width, ((clientY - top) * SIDE) / height];
-  };
-  let pointer = null;
-  pad.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button !== 0) return;
-    pointer = event.pointerId;
-    pad.setPointerCapture(pointer);
-    drawing.begin(...place(event));
-    changed(false);
-  });
-  pad.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== pointer) return;
-    const passed = event.getCoalescedEvents?.() ?? [];
-    for (const each of passed.length ? passed : [event]) drawing.extend(...place(each));
-    changed(false);
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    pad.addEventListener(end, (event) => {
-      if (event.pointerId !== pointer) return;
-      pointer = null;
-      changed(true);
-    });
-  }
+function listenToControls(isDrawing) {
   const act = (action) => {
-    if (pointer !== null) return;
+    if (isDrawing()) return;
     drawing[action]();
     changed(true);
   };
-  element("undo").addEventListener("click", () => act("undo"));
-  element("clear").addEventListener("click", () => act("clear"));
+  for (const name of ["undo", "redo", "clear"]) {
+    element(name).addEventListener("click", () => act(name));
+  }
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") act("clear");
-    else if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
-      event.preventDefault();
-      act("undo");
-    }
+    const key = event.key.toLowerCase();
+    const control = event.ctrlKey || event.metaKey;
+    if (key === "escape") act("clear");
+    else if (control && (key === "y" || (key === "z" && event.shiftKey))) act("redo");
+    else if (control && key === "z") act("undo");
+    else return;
+    event.preventDefault();
   });
+  for (const name of ["file", "photo"]) {
+    element(name).addEventListener("change", ({ target }) => {
+      offerPicture(target.files[0]);
+      target.value = ""; // the same file may be chosen again
+    });
+  }
+  document.addEventListener("paste", ({ clipboardData }) => offerPicture(clipboardData.files[0]));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault(); // or the browser leaves the page for the picture
+    offerPicture(event.dataTransfer.files[0]);
+  });
+  for (const feature of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+    matchMedia(feature).addEventListener("change", () => changed(settled, notice));
+  }
+}
+
+function brush() {
+  const { value } = document.querySelector("[name=brush]:checked");
+  return value === "eraser" ? null : Number(value);
 }
 
 /** The examples as radio buttons: arrow keys go from one to the next. */
 async function offerExamples() {
-  const rows = await (await fetch("examples.json")).json();
-  for (const { name, digits } of rows) {
+  for (const { name, digits } of await fetchJson("examples.json")) {
     const row = document.createElement("div");
     row.className = "row";
     const caption = document.createElement("p");
@@ -180,7 +180,7 @@ async function offerExamples() {
 function offer({ label, pixels }, name) {
   const example = { label, pixels: Uint8Array.from(atob(pixels), (sign) => sign.charCodeAt(0)) };
   const frame = document.createElement("label");
-  const choice = document.createElement("input");
+  const [choice, image] = ["input", "canvas"].map((kind) => document.createElement(kind));
   choice.type = "radio";
   choice.name = "example";
   choice.setAttribute("aria-label", `A ${label}, ${name.toLowerCase()}`);
@@ -188,18 +188,25 @@ function offer({ label, pixels }, name) {
     drawing.show(example);
     changed(true);
   });
-  frame.append(choice, picture(example.pixels));
+  paintPixels(image, SIZE, (place) => Array(3).fill(example.pixels[place]));
+  frame.append(choice, image);
   choices.set(example, choice);
   return frame;
 }
 
-listen();
+listenToControls(listen(drawing, brush, changed));
+drawing.restore();
 changed(true);
+sentence.textContent = "Loading the network …";
+try {
+  network = new Network(await fetchJson("network.json"));
+  element("parameters").textContent = network.parameters.toLocaleString("en");
+} catch (error) {
+  failure = `The network cannot be run: ${error.message}`;
+}
+changed(settled);
 try {
   await offerExamples();
-  network = await load("model.onnx");
-  element("size").textContent = `${Math.round(network.bytes / 1000)} kB`;
-  changed(settled);
 } catch (error) {
-  fail(error);
+  changed(true, `The examples cannot be shown: ${error.message}`);
 }

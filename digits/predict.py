@@ -8,23 +8,32 @@ read is named on stderr, the others are still read, and the exit code is 1.
 import argparse
 import io
 import json
+import os
+import stat
 import sys
-import warnings
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from digits.core import files
 from digits.core.errors import UserError, exit_with, one_line
 from digits.export import onnx_session
-from digits.export.mnist_form import as_mnist
 from digits.export.onnx_session import Session
+from digits.handwriting import picture_file, sheet
+from digits.handwriting.mnist_form import mnist_form
+from digits.handwriting.paper import ink_of
+from digits.handwriting.parts import drawings, oddity
+from digits.handwriting.sheet import Found, Row
 
 MODEL = Path("models/model.onnx")
 LONGEST = 4096  # characters of a path that are shown: none is cut
-
-Row = dict[str, str | int | float]
+LARGEST = 200_000_000  # bytes of a picture file
+HEIC = {".heic", ".heif"}
+SURE = 0.97  # probability below which the network is unsure
+SEVERAL = "several things are drawn"
 
 
 def arguments() -> argparse.Namespace:
@@ -32,8 +41,9 @@ def arguments() -> argparse.Namespace:
         description=__doc__,
         prog="python -m digits.predict",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="One digit a picture, of any size and colour, with some paper around it and nothing "
-        "else on it; light may fall off evenly, but keep deep shadows off it.",
+        epilog="One digit a picture, of any size and colour. Specks, ruled lines and edges are "
+        "left out. A note says if several things are drawn, if what is drawn does not look like a "
+        "digit, or if the network is unsure.",
     )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a picture, a folder of pictures, or - for stdin"
@@ -44,92 +54,125 @@ def arguments() -> argparse.Namespace:
         help="print a JSON list instead of a table; a picture that cannot be read has an error",
     )
     parser.add_argument(
+        "--many", action="store_true", help="read every digit of a picture, from left to right"
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="also draw what was seen into this picture"
+    )
+    parser.add_argument(
         "--model", type=Path, default=MODEL, help="an ONNX file of the export stage (%(default)s)"
     )
     return parser.parse_args()
 
 
 def pictures_in(folder: Path) -> list[str]:
-    """The files of a folder with an extension of a format that Pillow reads, sorted.
+    """The regular files of a folder with the extension of a picture, sorted.
 
     Raises:
         UserError: there are none.
     """
-    formats = Image.registered_extensions()
+    known = Image.registered_extensions()
+    formats = {*picture_file.FORMATS, "HEIF"}
     paths = [
         path
         for path in folder.iterdir()
-        if formats.get(path.suffix.lower()) in Image.OPEN and not path.is_dir()
+        if (known.get(path.suffix.lower()) in formats or path.suffix.lower() in HEIC)
+        and path.is_file()
     ]
     if not paths:
         raise UserError("no pictures in this folder; its sub folders are not searched")
     return [str(path) for path in sorted(paths)]
 
 
-def mnist_image(content: bytes) -> npt.NDArray[np.uint8]:
-    """The digit of a picture file in MNIST's form, uint8 `(28, 28)`.
+def content_of(name: str) -> bytes:
+    """The bytes of a regular file, or of stdin.
+
+    Raises:
+        UserError: too many bytes, or not a regular file, which could be endless.
+        OSError: no such file, or it may not be read.
+    """
+    if name != "-" and not stat.S_ISREG(os.stat(name).st_mode):
+        raise UserError("not a regular file")
+    with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise UserError(f"too large: at most {LARGEST:,} bytes are read")
+    return content
+
+
+def found_in(name: str, many: bool) -> Iterator[Found]:
+    """What is drawn in a picture: a row for every page, or for every digit of it.
 
     Raises:
         UserError: not a picture, damaged, too large, or blank.
+        OSError: see content_of().
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on pictures that it can read
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                return as_mnist(picture)
-    except UserError:
-        raise
-    except UnidentifiedImageError:
-        raise UserError("not a picture in a format that Pillow reads") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"too large: {one_line(str(error))}") from None
-    except Exception as error:  # Pillow's errors for damaged files have no common class
-        problem = one_line(str(error)) or type(error).__name__
-        raise UserError(f"cannot be read as a picture: {problem}") from None
+    for page, grey in picture_file.pages(content_of(name)):
+        small = sheet.thumbnail(grey)
+        shown: Row = {"image": name, "page": page} if page else {"image": name}
+        try:
+            first, *others = drawings(*ink_of(grey))
+        except UserError as error:
+            yield Found({**shown, "error": str(error)}, small)
+            continue
+        chosen = sorted([first, *others], key=lambda each: each.box.left) if many else [first]
+        for place, drawing in enumerate(chosen, 1):
+            note = oddity(drawing) or (SEVERAL if others and not many else "")
+            row: Row = {**shown, "note": note}
+            if many:
+                row["place"] = place
+            yield Found(row, small, mnist_form(drawing.ink))
 
 
-def classify(model: Session, name: str) -> Row:
-    """The digit in one picture, and the runner-up.
-
-    Raises:
-        UserError: see mnist_image().
-        OSError: no such file, or it may not be read.
-    """
-    content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    (probabilities,) = model.classify(mnist_image(content)[np.newaxis])[1]
+def classified(model: Session, found: Found) -> Found:
+    """The same with the digit, its probability and the runner-up, unless there is an error."""
+    if found.image is None:
+        return found
+    (probabilities,) = model.classify(found.image[np.newaxis])[1]
     digit, second = (int(place) for place in np.argsort(-probabilities, kind="stable")[:2])
-    return {
-        "image": name,
+    row = dict(found.row)
+    note = row.pop("note")
+    row |= {
         "digit": digit,
         "probability": round(float(probabilities[digit]), 6),
         "runner_up": second,
         "runner_up_probability": round(float(probabilities[second]), 6),
+        "note": note or ("unsure" if probabilities[digit] < SURE else ""),
     }
+    return replace(found, row=row)
 
 
-def rows_of(model: Session, name: str) -> list[Row]:
-    """A row for a picture, or for each in a folder; where one cannot be read, it has an error."""
+def read(model: Session, name: str, many: bool) -> list[Found]:
+    """All that is found in a picture or folder; what cannot be read has an error, and is named."""
     try:
         if name != "-" and Path(name).is_dir():
-            return [row for path in pictures_in(Path(name)) for row in rows_of(model, path)]
-        return [classify(model, name)]
+            return [each for path in pictures_in(Path(name)) for each in read(model, path, many)]
+        results = [classified(model, found) for found in found_in(name, many)]
     except (UserError, OSError) as error:
         problem = (isinstance(error, OSError) and error.strerror) or str(error)
-        print(f"error: {one_line(name, LONGEST)}: {problem}", file=sys.stderr)
-        return [{"image": name, "error": problem}]
+        results = [Found({"image": name, "error": problem})]
+    for each in results:
+        if "error" in each.row:
+            print(f"error: {shown_name(each.row)}: {each.row['error']}", file=sys.stderr)
+    return results
+
+
+def shown_name(row: Row) -> str:
+    """The picture's name, and which page of it."""
+    name = one_line(str(row["image"]), LONGEST)
+    return f"{name}, page {row['page']}" if "page" in row else name
 
 
 def table(rows: list[Row]) -> str:
     """The rows as lines of text, in columns."""
-    names = [one_line(str(row["image"]), LONGEST) for row in rows]
+    names = [shown_name(row) for row in rows]
     width = max(map(len, names))
     lines = [f"{'image':{width}}  digit  probability  runner-up  probability"]
     for name, row in zip(names, rows, strict=True):
         first, second = 100 * float(row["probability"]), 100 * float(row["runner_up_probability"])
         lines.append(
             f"{name:{width}}  {row['digit']:>5}  {first:>9.2f} %"
-            f"  {row['runner_up']:>9}  {second:>9.2f} %"
+            f"  {row['runner_up']:>9}  {second:>9.2f} %  {row['note']}".rstrip()
         )
     return "\n".join(lines)
 
@@ -139,13 +182,15 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # the terminal may lack a name's characters
         sys.stdout.reconfigure(errors="backslashreplace")
     model = onnx_session.load(options.model)
-    rows = [row for name in options.images for row in rows_of(model, name)]
-    readable = [row for row in rows if "error" not in row]
+    results = [found for name in options.images for found in read(model, name, options.many)]
+    readable = [found.row for found in results if "error" not in found.row]
+    if options.sheet:
+        files.write(options.sheet, sheet.draw(results))
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([found.row for found in results], indent=2))
     elif readable:
         print(table(readable))
-    if len(readable) < len(rows):
+    if len(readable) < len(results):
         sys.exit(1)
 
 

@@ -1,13 +1,15 @@
 """Score the trained network on the test split, all of it, once.
 
 Reads models/model.safetensors, data/prepared/test.safetensors and `download.source` of params.yaml.
-Compares `model`, `augment`, `train` and the other two splits with models/origin.json. Writes
-metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, worst_errors.png and
-augmentation.png.
+Compares `model`, `augment`, `train` and the other two splits with models/origin.json; takes the
+temperature from metrics/train.json. Writes
+metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, reliability.csv,
+worst_errors.png and augmentation.png.
 """
 
 import math
 import sys
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from digits.core.errors import UserError
 from digits.core.split import Split
 from digits.network import model_file, model_origin
 from digits.reporting import pictures
+from digits.reporting.calibration import calibration_error, reliability
 from digits.reporting.tables import confusion, per_digit, wilson_interval
 from digits.training.augment import augment
 from digits.training.metrics import measure
@@ -53,6 +56,27 @@ def draw_augmentation(test: Split, augmentation: Augmentation) -> bytes:
     return pictures.augmented(originals, rows, title)
 
 
+def calibrate(logits: torch.Tensor, labels: torch.Tensor, divisor: float) -> dict[str, float]:
+    """Write the table of reliability; returns the temperature and the calibration errors."""
+    calibrated = reliability(logits, labels, divisor)
+    files.write(paths.RELIABILITY, calibrated.to_csv(index=False).encode())
+    return {
+        "temperature": divisor,
+        "calibration_error": calibration_error(calibrated),
+        "calibration_error_without": calibration_error(reliability(logits, labels, 1)),
+    }
+
+
+def summary(metrics: dict[str, Any], interval: tuple[float, float]) -> str:
+    """The result in a line."""
+    low, high = (100 * bound for bound in interval)
+    examples = metrics["details"][0]["examples"]
+    return (
+        f"evaluate: {100 * metrics['accuracy']:.2f} % of {examples:,} test images right (95 % "
+        f"interval {low:.2f} to {high:.2f} %), {metrics['parameters']:,} parameters"
+    )
+
+
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
     torch.set_num_threads(1)  # more would change bits
@@ -69,11 +93,14 @@ def main() -> None:
     table = confusion(logits.argmax(1), test.labels)
     digits = per_digit(table)
     examples, errors = len(test), int((logits.argmax(1) != test.labels).sum())
-    low, high = wilson_interval(examples - errors, examples)
+    interval = wilson_interval(examples - errors, examples)
     if not math.isfinite(metrics["loss"]):
         raise UserError(
             f"{paths.MODEL}: its loss on {paths.TEST} is {metrics['loss']}; run `dvc repro` again"
         )
+
+    (training,) = files.read_json(paths.TRAIN_METRICS)["details"]
+    calibration = calibrate(logits, test.labels, training["temperature"])
 
     files.write(paths.CONFUSION, table.to_csv(index=False).encode())
     files.write(paths.DIGITS, digits.to_csv(index=False).encode())
@@ -83,18 +110,15 @@ def main() -> None:
     details = {
         "dataset": parameters.download.source,
         "examples": examples,
-        "accuracy_low": low,
-        "accuracy_high": high,
+        "accuracy_low": interval[0],
+        "accuracy_high": interval[1],
+        **calibration,
         "parameter_budget": parameters.model.parameter_budget,
         "recall": dict(zip(digits["digit"].astype(str), digits["recall"].tolist(), strict=True)),
     }
     content = {"errors": errors, **metrics, "parameters": count, "details": [details]}
     files.write_json(paths.TEST_METRICS, content)
-    print(
-        f"evaluate: {100 * metrics['accuracy']:.2f} % of {examples:,} test images right "
-        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), {count:,} parameters",
-        file=sys.stderr,
-    )
+    print(summary(content, interval), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Write the trained network as ONNX, for programs without torch, checked against torch.
 
-Reads models/model.safetensors and data/prepared/{train,test}.safetensors. Writes
+Reads models/model.safetensors, data/prepared/{train,test}.safetensors and the temperature of
+metrics/train.json. Writes
 models/model.onnx (float32), models/model.int8.onnx (8-bit integers, ranges measured on training
 images) and metrics/export.json. Both files take raw grey images, uint8: no caller can forget the
 normalisation or apply it twice.
@@ -56,8 +57,10 @@ def main() -> None:
 
     operations = operations_of(network)
     measured = normalisation(train.images[:MEASURED_IMAGES].unsqueeze(1))
-    floats = encode(operations, normalisation)
-    integers = encode(operations, normalisation, activation_maxima(operations, measured))
+    (details,) = files.read_json(paths.TRAIN_METRICS)["details"]
+    maxima = activation_maxima(operations, measured)
+    floats = encode(operations, normalisation, None, details["temperature"])
+    integers = encode(operations, normalisation, maxima, details["temperature"])
 
     expected = model_file.classify(network, test.images, normalisation)
     metrics: dict[str, object] = {"examples": len(test)}

@@ -9,15 +9,18 @@ checkpoints/train.safetensors, from which the next run resumes if it is the same
 import sys
 from collections.abc import Mapping
 
+import torch
 from tqdm import tqdm
 
 from digits.core import config, files, split
 from digits.core.entry_point import run_stage
+from digits.core.split import Split
 from digits.network import model_file, model_origin
 from digits.network.digitnet import check_budget, pick_device
 from digits.training import environment
 from digits.training.checkpoint import Checkpoint, Epoch, key_of
 from digits.training.loop import train_network
+from digits.training.metrics import temperature
 from stages import paths
 
 
@@ -35,6 +38,14 @@ def progress(epoch: Mapping[str, int | float | None]) -> str:
         for kind in ("train", "validation")
         if epoch.get(f"{kind}_loss") is not None
     )
+
+
+def fit_temperature(validation: Split) -> float:
+    """The temperature that calibrates the model that was written, on the CPU."""
+    torch.set_num_threads(1)  # more would change bits
+    network, normalisation = model_file.load(paths.MODEL)
+    logits = model_file.classify(network, validation.images, normalisation)
+    return temperature(logits, validation.labels)
 
 
 def main() -> None:
@@ -65,6 +76,7 @@ def main() -> None:
     model_file.save(paths.MODEL, network, train.normalisation)
     model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
     last = {name: value for name, value in history[-1].items() if value is not None}
+    last["temperature"] = fit_temperature(validation)
     chosen_by = {name: last[name] for name in ["validation_accuracy"] if name in last}
     files.write_json(paths.TRAIN_METRICS, {"parameters": count, **chosen_by, "details": [last]})
     files.write_json(paths.ENVIRONMENT, {"details": [environment.describe(device)]})

@@ -26,7 +26,7 @@ WEIGHT_STEPS = 63
 ABOUT = "Reads a handwritten digit. {precision}; normalisation is a part of the graph."
 ABOUT_IMAGES = "grey images, 28x28: 0 is paper, 255 is ink; the digit centred as in MNIST"
 ABOUT_LOGITS = "one for each digit, 0 to 9; the highest is the digit read"
-ABOUT_PROBABILITIES = "softmax of the logits"
+ABOUT_PROBABILITIES = "softmax of the logits, divided by the temperature that calibrates them"
 
 
 def operations_of(network: DigitNet) -> list[Operation]:
@@ -74,6 +74,7 @@ def encode(
     operations: Sequence[Operation],
     normalisation: Normalisation,
     maxima: Sequence[float] | None = None,
+    temperature: float = 1.0,
 ) -> bytes:
     """The ONNX file, which ends with its `onnx_session.trailer`; same arguments, same bytes.
 
@@ -84,6 +85,7 @@ def encode(
         operations: of a network.
         normalisation: of the network's images.
         maxima: None for float32; for 8-bit integers, the `activation_maxima`.
+        temperature: what logits are divided by, so that the probabilities are calibrated.
     """
     graph = Graph()
     values = _add_normalisation(graph, normalisation)
@@ -109,6 +111,8 @@ def encode(
         if maxima is not None and not is_last:
             scale, zero = np.float32((maxima[number - 1] or 1) / 255), np.uint8(0)
             values = _quantise(graph, f"to{number}", values, scale, zero)
+    divisor = graph.constant("temperature", np.float32(temperature))
+    values = graph.add("Div", "calibrated", values, divisor)
     graph.add("Softmax", "probabilities", values, axis=1)
     return _file(graph, "float32" if maxima is None else "8-bit integers inside")
 

@@ -55,6 +55,10 @@ def load(path: Path) -> Session:
         content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `make repro` makes it") from None
+    if path.suffix == ".safetensors":
+        raise UserError(
+            f"{path}: the model for PyTorch; this wants the ONNX file, models/model.onnx"
+        )
     if not content.endswith(trailer(content)):
         raise UserError(
             f"{path}: not a whole ONNX file of the export stage: it does not end with the sha256 "

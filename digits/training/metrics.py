@@ -1,9 +1,12 @@
-"""Loss and accuracy; metric names are defined only here."""
+"""Loss, accuracy and temperature; metric names are defined only here."""
 
 import torch
 import torch.nn.functional as F
 
 Metrics = dict[str, float]
+
+COLDEST, HOTTEST = 0.1, 10.0  # temperatures
+STEPS = 40  # of bisection
 
 
 def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -32,3 +35,25 @@ def measure(logits: torch.Tensor, labels: torch.Tensor) -> Metrics:
         "loss": loss(logits.double(), labels).item(),
         "accuracy": (logits.argmax(1) == labels).double().mean().item(),
     }
+
+
+def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """What to divide logits by so that their softmax has the lowest cross-entropy; four digits.
+
+    Calibrates probabilities, as On Calibration of Modern Neural Networks, Guo et al. 2017
+    (arXiv:1706.04599). The cross-entropy is convex in the reciprocal, so its slope has one zero.
+
+    Args:
+        logits: float32 `(N, 10)` of images that were not trained on; without any, it is 1.
+        labels: uint8 or int64 `(N,)`.
+    """
+    if not len(logits):
+        return 1.0
+    exact, right = logits.double(), labels.long()
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        expected = (F.softmax(middle * exact, 1) * exact).sum(1)
+        slope = (expected - exact.gather(1, right[:, None])[:, 0]).mean()
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return round(1 / high, 4)

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from digits.core.config import Architecture
 from digits.core.split import Normalisation, Split
-from digits.export.mnist_form import as_mnist
+from digits.handwriting.mnist_form import largest_digit
+from digits.handwriting.picture_file import grey_levels
 from digits.network.digitnet import DigitNet
 from tests.drawn import Pixels
 
@@ -38,16 +39,28 @@ STROKES: list[list[Points]] = [  # in a square of side 1, x to the right and y d
 ]
 
 
+def shaken(digit: int, rng: np.random.Generator) -> list[Points]:
+    """The strokes of a digit, randomly slanted, stretched and shaken."""
+    stretch = np.diag(rng.uniform(0.8, 1.15, 2))
+    turn = rng.uniform(-0.15, 0.15, (2, 2))
+    return [
+        [
+            (float(x), float(y))
+            for x, y in (np.array(stroke) - 0.5 + rng.normal(0, 0.008, (len(stroke), 2)))
+            @ (stretch + turn)
+            + 0.5
+        ]
+        for stroke in STROKES[digit]
+    ]
+
+
 def draw(digit: int, rng: np.random.Generator, size: int = 112) -> Pixels:
-    """The digit white on black, uint8 `(size, size)`; randomly slanted, stretched and shaken."""
+    """The digit white on black, uint8 `(size, size)`."""
     canvas = Image.new("L", (4 * size, 4 * size))
     pen = ImageDraw.Draw(canvas)
     width = int(4 * size * rng.uniform(0.05, 0.1))
-    stretch = np.diag(rng.uniform(0.8, 1.15, 2))
-    turn = rng.uniform(-0.15, 0.15, (2, 2))
-    for stroke in STROKES[digit]:
-        shaken = np.array(stroke) - 0.5 + rng.normal(0, 0.008, (len(stroke), 2))
-        points = [tuple(point) for point in (shaken @ (stretch + turn) + 0.5) * 4 * size]
+    for stroke in shaken(digit, rng):
+        points = [(4 * size * x, 4 * size * y) for x, y in stroke]
         pen.line(points, fill=255, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             pen.circle((x, y), width / 2, fill=255)
@@ -58,7 +71,7 @@ def split(count: int, seed: int) -> Split:
     """A split of such digits in MNIST's form."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.uint8) % 10
-    images = [as_mnist(Image.fromarray(draw(digit, rng))) for digit in labels]
+    images = [largest_digit(grey_levels(Image.fromarray(draw(digit, rng)))) for digit in labels]
     return Split(torch.from_numpy(np.stack(images)), torch.from_numpy(labels), NORMALISATION)
 
 

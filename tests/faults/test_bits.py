@@ -53,6 +53,9 @@ def run(place: Path, around: dict[str, str | None]) -> dict[str, bytes]:
     folder = place / str(around["folder"])
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "recipes/tuned.yaml", folder / "params.yaml")
+    shutil.copy(ROOT / "requirements.txt", folder)
+    (folder / "metrics").mkdir()
+    shutil.copy(ROOT / "metrics/study.json", folder / "metrics")
     change_parameters(folder / "params.yaml", SMALL | {"download": data})
     kept = {name: value for name, value in os.environ.items() if name not in SURROUNDINGS}
     variables = {name: value for name, value in around.items() if value and name.isupper()}

@@ -63,7 +63,7 @@ def test_a_clone_gets_everything_but_rotten_objects(
 ) -> None:
     project.dvc("push", "--run-cache", **DIRECT)
     whole = objects(project)
-    assert len(whole) == 11
+    assert len(whole) == 12
     assert remote.objects() == whole
 
     name = rng.choice(sorted(whole))
@@ -84,7 +84,7 @@ def test_a_clone_gets_everything_but_rotten_objects(
     (line,) = (line for line in lines if STORED in line)
     assert line.startswith("wrong: ")
     assert f"{STORED}{name[:2]}/{name[2:]}: has md5 " in line
-    assert " 13 objects and runs on remote origin, " in total
+    assert " 14 objects and runs on remote origin, " in total
 
 
 def kill_a_push(project: Project, remote: Folder, rng: random.Random) -> None:
@@ -93,7 +93,7 @@ def kill_a_push(project: Project, remote: Folder, rng: random.Random) -> None:
         path, calls = re.escape(remote.url), 100
     else:
         path, calls = "/.dvc/cache/files/md5/../.{30}$", 2000
-    fault = kill_inside("dvc", path, rng.randint(1, 11), rng.randrange(calls))
+    fault = kill_inside("dvc", path, rng.randint(1, 12), rng.randrange(calls))
     output = project.dvc("push", fails=True, **fault, **DIRECT)
     assert "ERROR" not in output, output
     before = None

@@ -14,10 +14,10 @@ import torch
 from dvc_objects.fs.local import LocalFileSystem
 from ruamel.yaml import YAML
 
-from digits.core import split
+from digits.core import config, files, split
 from digits.core.config import Architecture
 from digits.core.errors import UserError
-from digits.network import model_file
+from digits.network import model_file, model_origin
 from digits.network.digitnet import DigitNet
 from stages import evaluate, paths
 from tests import drawn
@@ -342,6 +342,12 @@ def test_evaluate_refuses_a_flipped_bit(
     split.save(paths.TEST, test)
     network = DigitNet(Architecture(blocks=[4, "pool"]), torch.Generator().manual_seed(0))
     model_file.save(paths.MODEL, network, test.normalisation)
+    for path in (paths.TRAIN, paths.VALIDATION):
+        split.save(path, test)
+    chosen = config.read(paths.PARAMETERS)
+    sections = [chosen.model, chosen.augment, chosen.train]
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
+    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 1}]})
     whole, status = paths.MODEL.read_bytes(), paths.MODEL.stat()
     for _ in range(times):
         flip(paths.MODEL, rng)

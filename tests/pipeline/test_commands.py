@@ -24,7 +24,6 @@ python -m digits.predict photo.jpg scans/
 python -m stages.train --help
 dvc repro
 dvc params diff HEAD~1
-dvc metrics diff
 git diff HEAD~1 -- metrics
 dvc metrics diff HEAD~1
 dvc metrics diff $(git log -1 --skip=1 --format=%h -- metrics/evaluate.json)
@@ -56,6 +55,7 @@ NOT_RUN = {
     "python -m study.screen": "the same",
     "python -m study.search": "tests/study/test_ray.py searches on drawn digits",
     "python -m study.report": "tests/study/test_report.py calls it",
+    "python -m tools.examination": "minutes; tests/unit/tools/test_examination.py draws a few",
     "export RAY_AUTH_MODE=token "
     "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "
     "tests/study/test_seeds.py has a token of its own",

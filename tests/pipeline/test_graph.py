@@ -80,7 +80,8 @@ def test_a_package_touches_the_stages_that_list_it(project: Project, package: st
     for path in (project.path / package).rglob("*.py"):
         path.write_text(path.read_text() + "\n# changed\n")
     listing = {name for name in STAGES if package in GRAPH["stages"][name]["deps"]}
-    assert project.changed() == listing != set()
+    assert project.changed() == listing
+    assert listing or package == "digits/handwriting", "which digits.predict uses, no stage"
 
 
 def test_what_editors_and_python_leave_in_a_package_touches_nothing(project: Project) -> None:

@@ -25,7 +25,12 @@ def network(
 
 def trained(blocks: Blocks, hidden: int | None = None, seed: int = 0) -> DigitNet:
     """In evaluation mode, with a BatchNorm that is not the identity, as after training."""
-    rng, made = seeded(seed), network(blocks, hidden, 0.4, seed)
+    return with_statistics(network(blocks, hidden, 0.4, seed), seed)
+
+
+def with_statistics(made: DigitNet, seed: int = 0) -> DigitNet:
+    """The network in evaluation mode, with a BatchNorm that is not the identity."""
+    rng = seeded(seed)
     for name, value in made.state_dict().items():
         if name.startswith("bn") and value.is_floating_point():
             value.uniform_(0.5, 2, generator=rng)

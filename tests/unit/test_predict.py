@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from digits import predict
 from digits.core import config
-from digits.export.mnist_form import as_mnist
+from digits.core.errors import UserError
 from digits.export.onnx_file import encode, operations_of
+from digits.handwriting.mnist_form import largest_digit
+from digits.handwriting.picture_file import grey_levels
+from digits.network import model_file
 from digits.training.optimizer import Adam
 from digits.training.trainer import trainer_of
 from tests import drawn
@@ -33,7 +37,9 @@ def content() -> bytes:
     """An ONNX file that has learnt the drawn digits."""
     torch.set_num_threads(1)
     split, learner = drawn.split(200), network([8, "pool", 8, "pool"]).eval()
-    shaped = np.stack([as_mnist(Image.fromarray(image.numpy())) for image in split.images])
+    shaped = np.stack(
+        [largest_digit(grey_levels(Image.fromarray(image.numpy()))) for image in split.images]
+    )
     images = split.normalisation(torch.from_numpy(shaped).unsqueeze(1))
     training = config.read(ROOT / "recipes/tuned.yaml").train
     training = training.model_copy(update={"batch_size": len(images)})
@@ -70,6 +76,7 @@ def packed(image: Image.Image, kind: str = "png", **options: object) -> bytes:
     return file.getvalue()
 
 
+COLUMNS = ["digit", "probability", "runner_up", "runner_up_probability", "note"]
 Main = Callable[..., tuple[str, str]]
 
 
@@ -104,7 +111,13 @@ def test_digits_on_large_canvases_are_read(main: Main) -> None:
     assert [row["image"] for row in rows] == names
     assert np.mean([str(row["digit"]) == row["image"][0] for row in rows]) >= 0.95
     for row in rows:
-        assert list(row)[1:] == ["digit", "probability", "runner_up", "runner_up_probability"]
+        assert list(row)[1:] == [
+            "digit",
+            "probability",
+            "runner_up",
+            "runner_up_probability",
+            "note",
+        ]
         assert row["digit"] != row["runner_up"]
         assert 1 >= row["probability"] >= row["runner_up_probability"] >= 0
 
@@ -153,12 +166,20 @@ def bomb() -> bytes:
 
 
 WHOLE = packed(picture(5))
+WIDE = Image.new("1", (2, 1))
 BAD = {
     "cut.png": (WHOLE[: len(WHOLE) // 2], "cannot be read as a picture"),
     "text.png": (b"no picture", "not a picture"),
     "none.png": (b"", "not a picture"),
     "bomb.png": (bomb(), "too large"),
     "blank.png": (packed(Image.new("L", (90, 90), "white")), "nothing is drawn on it"),
+    "page.pdf": (b"%PDF-1.7 ", "a PDF, no picture; save its page as PNG"),
+    "drawing.svg": (b"<?xml version='1.0'?><svg/>", "an SVG drawing, no picture; export it"),
+    "photo.heic": (b"\0\0\0\x18ftypheic" + bytes(16), "a HEIC picture, which needs a package"),
+    "program.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+    "large.png": (packed(Image.new("1", (8000, 7000))), "too large: 8,000 x 7,000 pixels"),
+    "book.tiff": (packed(WIDE, "tiff", save_all=True, append_images=100 * [WIDE]), "101 pages"),
+    "/dev/zero": (None, "not a regular file"),
     "missing.png": (None, "No such file"),
     "models": (None, "no pictures in this folder"),
 }
@@ -177,6 +198,108 @@ def test_bad_files_are_named_and_the_rest_is_read(place: Path, main: Main) -> No
     *bad, good = json.loads(out)
     assert [f"error: {row['image']}: {row['error']}" for row in bad] == err.splitlines()
     assert (good["image"], good["digit"], same) == ("good.png", 5, err)
+
+
+def side_by_side(*digits: int) -> Image.Image:
+    """Several digits in a row."""
+    canvas = Image.new("L", (150 * len(digits), 200), "white")
+    for place, digit in enumerate(digits):
+        font = ImageFont.load_default(size=130)
+        ImageDraw.Draw(canvas).text((150 * place + 40, 20), str(digit), fill="black", font=font)
+    return canvas
+
+
+def test_several_digits_are_noticed_or_read_from_left_to_right(main: Main) -> None:
+    side_by_side(2, 0, 2, 6).save("year.png")
+    (row,) = json.loads(main("--json", "year.png")[0])
+    assert row["note"] == "several things are drawn"
+    assert main("year.png")[0].rstrip().endswith("several things are drawn")
+    rows = json.loads(main("--json", "--many", "year.png")[0])
+    assert [row["place"] for row in rows] == [1, 2, 3, 4]
+    assert [row["digit"] for row in rows] == [2, 0, 2, 6]
+    assert not any("several" in row["note"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("box", "note"),
+    [
+        ((40, 90, 160, 105), "a stroke that lies, not a digit"),
+        ((90, 90, 110, 110), "a dot, not a digit"),
+    ],
+)
+def test_what_is_no_digit_is_said(main: Main, box: tuple[int, int, int, int], note: str) -> None:
+    canvas = Image.new("L", (200, 200), "white")
+    ImageDraw.Draw(canvas).rounded_rectangle(box, 8, fill="black")
+    canvas.save("drawn.png")
+    (row,) = json.loads(main("--json", "drawn.png")[0])
+    assert row["note"] == note
+
+
+def test_an_unsure_network_says_so(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("good.png").write_bytes(WHOLE)
+    monkeypatch.setattr(predict, "SURE", 1.1)
+    (row,) = json.loads(main("--json", "good.png")[0])
+    assert row["note"] == "unsure"
+
+
+def test_each_page_is_a_row(main: Main) -> None:
+    blank = Image.new("L", (400, 400), "white")
+    picture(3).save("scan.tiff", save_all=True, append_images=[blank, picture(8)])
+    out, err = main("--json", "scan.tiff")
+    first, second, third = json.loads(out)
+    assert [row["page"] for row in (first, second, third)] == [1, 2, 3]
+    assert (first["digit"], third["digit"]) == (3, 8)
+    assert err.startswith("error: scan.tiff, page 2: nothing is drawn on it")
+    lines = main("scan.tiff")[0].splitlines()
+    assert [line.split()[:4] for line in lines[1:]] == [
+        ["scan.tiff,", "page", "1", "3"], ["scan.tiff,", "page", "3", "8"],
+    ]  # fmt: skip
+
+
+def test_no_picture_takes_much_memory(place: Path) -> None:
+    """Pictures of 25 million pixels, and 100 pages of which each takes 4 MB."""
+    large, page = picture(5, 5000), picture(5, 1000).convert("1")
+    large.convert("RGBA").save("rgba.png", compress_level=1)
+    large.save("large.webp", quality=0, method=0)
+    page.save("book.tiff", save_all=True, append_images=99 * [page], compression="group4")
+    program = "from digits import predict; predict.main(); print(open('/proc/self/status').read())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "rgba.png", "large.webp", "book.tiff"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert [line.split()[3] for line in done.stdout.splitlines() if ".tiff," in line] == 100 * ["5"]
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert int(peak) < 550_000
+
+
+def test_a_contact_sheet_shows_what_was_seen(main: Main) -> None:
+    Path("good.png").write_bytes(WHOLE)
+    Path("none.png").write_bytes(b"")
+    main("--sheet", "sheet.png", "good.png", "none.png")
+    with Image.open("sheet.png") as sheet:
+        one, other = (
+            np.asarray(sheet.crop((left, 0, left + sheet.width // 2, sheet.height)))
+            for left in (0, sheet.width // 2)
+        )
+    assert (one < 128).sum() > 2 * (other < 128).sum() > 0, "two pictures and three lines; one line"
+
+
+def test_a_queue_in_a_folder_is_left_alone(main: Main) -> None:
+    os.mkdir("scans")
+    os.mkfifo("scans/endless.png")
+    Path("scans/good.png").write_bytes(WHOLE)
+    assert [row["image"] for row in json.loads(main("--json", "scans")[0])] == ["scans/good.png"]
+    assert "not a regular file" in main("scans/endless.png")[1]
+
+
+def test_the_model_for_torch_is_not_taken_for_the_onnx_file(main: Main) -> None:
+    path = Path("models/model.safetensors")
+    model_file.save(path, network([4, "pool"]), drawn.split(9).normalisation)
+    with pytest.raises(UserError, match=r"model.safetensors: .* wants .*models/model.onnx"):
+        main("--model", str(path), "-")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

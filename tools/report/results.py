@@ -12,7 +12,7 @@ from typing import Any
 from digits.core.errors import UserError
 from stages import paths
 
-TABLES = [paths.CURVES, paths.CONFUSION, paths.DIGITS]
+TABLES = [paths.CURVES, paths.CONFUSION, paths.DIGITS, paths.RELIABILITY]
 
 Spec = dict[str, Any]  # a Vega-Lite plot with its rows
 Changes = dict[str, dict[str, dict[str, Any]]]  # by file and name: old, new, and diff of numbers

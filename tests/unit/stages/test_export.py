@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from digits.core import split
+from digits.core import files, split
 from digits.core.errors import UserError
 from digits.network import model_file
 from digits.network.digitnet import DigitNet
@@ -32,6 +32,7 @@ def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DigitNet:
     split.save(paths.TEST, TEST)
     split.save(paths.TRAIN, drawn.split(200, seed=1))
     model_file.save(paths.MODEL, made, TEST.normalisation)
+    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 2.0}]})
     return made
 
 
@@ -42,7 +43,10 @@ def test_metrics_are_those_of_the_files_whatever_the_settings(untrained: DigitNe
     assert metrics["examples"] == metrics["float32_same_digits"] == 300
     for kind, path in (("float32", paths.ONNX), ("int8", paths.INTEGER_ONNX)):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        digits = session.run(["logits"], {"images": TEST.images.numpy()})[0].argmax(1)
+        logits, probabilities = session.run(None, {"images": TEST.images.numpy()})
+        powers = np.exp(logits / 2)
+        assert probabilities == pytest.approx(powers / powers.sum(1, keepdims=True), abs=1e-5)
+        digits = logits.argmax(1)
         accuracy = np.mean(digits == TEST.labels.numpy())
         assert metrics[f"{kind}_bytes"] == path.stat().st_size
         assert metrics[f"{kind}_accuracy"] == pytest.approx(accuracy, abs=1e-6)

@@ -41,6 +41,7 @@ def untrained() -> DigitNet:
     parameters = config.read(paths.PARAMETERS)
     sections = [parameters.model, parameters.augment, parameters.train]
     model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
+    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 1.5}]})
     return made
 
 

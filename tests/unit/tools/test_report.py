@@ -20,6 +20,7 @@ ODD = '<img src=x onerror="alert(1)">'
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("metrics", "plots"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / paths.PARAMETERS, tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -29,6 +30,7 @@ def values() -> dict[str, Any]:
     specs = {
         "learning_curves": {"data": {"values": [{"epoch": "1", ODD: ODD}]}},
         "confusion": {"data": {"values": [row]}},
+        "reliability": {"data": {"values": [{"probability": "0.9", "accuracy": "1.0"}]}},
         "digits": {"data": {"values": [{"digit": "1", "error_percent": "1", "errors": "1"}]}},
     }
     shown = variables(None, specs, specs)
@@ -45,7 +47,7 @@ def test_names_are_escaped() -> None:
 def test_incomplete_metrics_and_empty_tables_are_named() -> None:
     results.require_results()
     metrics = json.loads(paths.TEST_METRICS.read_text())
-    del metrics["accuracy_low"]
+    del metrics["details"][0]["accuracy_low"]
     paths.TEST_METRICS.write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="metrics/: incomplete: .*'accuracy_low'.*`make repro`"):
         render(values())

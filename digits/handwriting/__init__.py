@@ -1,0 +1,1 @@
+"""From a picture that somebody brings to images as MNIST has them."""

@@ -1,0 +1,1 @@
+"""How well the predict command reads pictures of many kinds, beside two common ways."""
