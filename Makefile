@@ -26,7 +26,6 @@ repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FO
 		"not only dvc.lock: git add params.yaml dvc.lock metrics plots models && git commit"
 
 verify: .venv/installed ## hash what DVC keeps here and on the remote, and packages (REMOVE=1: delete what is damaged)
-	@$(PYTHON) -m tools.origin
 	@$(PYTHON) -m tools.verify --installed $(if $(filter-out 0 no false,$(REMOVE)),--remove)
 
 plots: .venv/installed ## draw all results on one page, dvc_plots/index.html

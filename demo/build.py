@@ -117,8 +117,8 @@ def build(model: Path, test: Path, site: Path, temperature: float = 1.0) -> None
 
 
 def main() -> None:
-    (details,) = files.read_json(paths.TRAIN_METRICS)["details"]
-    build(paths.MODEL, paths.TEST, SITE, details["temperature"])
+    metrics = files.read_metrics(paths.TRAIN_METRICS)
+    build(paths.MODEL, paths.TEST, SITE, metrics["temperature"])
 
 
 if __name__ == "__main__":

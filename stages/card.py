@@ -57,8 +57,7 @@ def card(parameters: Config, metrics: dict[str, Any], md5: str) -> str:
 
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
-    metrics: dict[str, Any] = files.read_json(paths.TEST_METRICS)
-    metrics |= metrics["details"][0]
+    metrics: dict[str, Any] = files.read_metrics(paths.TEST_METRICS)
     md5 = hashlib.md5(paths.MODEL.read_bytes(), usedforsecurity=False).hexdigest()
 
     files.write(paths.CARD, card(parameters, metrics, md5).encode())

@@ -6,11 +6,8 @@ lists the locked packages that compute, so another version of one makes every st
 another version of a linter none.
 """
 
-import json
-
 from digits.core import config, files
 from digits.core.entry_point import run_stage
-from digits.core.errors import UserError
 from digits.network.digitnet import check_budget, pick_device
 from digits.sources import catalog
 from digits.training.environment import PACKAGES
@@ -32,11 +29,8 @@ def main() -> None:
 
     for path in sorted(paths.RECIPES.glob("*.yaml")):
         config.read(path)
-    try:
-        json.loads(paths.STUDY.read_bytes())
-    except ValueError as error:
-        advice = "`python -m study.report` writes it again"
-        raise UserError(f"{paths.STUDY}: not JSON: {error}; {advice}") from None
+    if paths.STUDY.is_file():
+        files.read_json(paths.STUDY, "`python -m study.report` writes it again")
 
     files.write(paths.CHECKED, computing(paths.LOCK.read_text()).encode())
 

@@ -2,9 +2,8 @@
 
 Reads models/model.safetensors, data/prepared/test.safetensors and `download.source` of params.yaml.
 Compares `model`, `augment`, `train` and the other two splits with models/origin.json; takes the
-temperature from metrics/train.json. Writes
-metrics/evaluate.json and, in plots/, confusion.csv, digits.csv, reliability.csv,
-worst_errors.png and augmentation.png.
+temperature from metrics/train.json. Writes metrics/evaluate.json and, in plots/, confusion.csv,
+digits.csv, reliability.csv, worst_errors.png and augmentation.png.
 """
 
 import math
@@ -57,23 +56,21 @@ def draw_augmentation(test: Split, augmentation: Augmentation) -> bytes:
 
 
 def calibrate(logits: torch.Tensor, labels: torch.Tensor, divisor: float) -> dict[str, float]:
-    """Write the table of reliability; returns the temperature and the calibration errors."""
+    """Write the table of reliability; returns the calibration errors."""
     calibrated = reliability(logits, labels, divisor)
     files.write(paths.RELIABILITY, calibrated.to_csv(index=False).encode())
     return {
-        "temperature": divisor,
         "calibration_error": calibration_error(calibrated),
         "calibration_error_without": calibration_error(reliability(logits, labels, 1)),
     }
 
 
-def summary(metrics: dict[str, Any], interval: tuple[float, float]) -> str:
+def summary(metrics: dict[str, Any]) -> str:
     """The result in a line."""
-    low, high = (100 * bound for bound in interval)
-    examples = metrics["details"][0]["examples"]
+    low, high = 100 * metrics["accuracy_low"], 100 * metrics["accuracy_high"]
     return (
-        f"evaluate: {100 * metrics['accuracy']:.2f} % of {examples:,} test images right (95 % "
-        f"interval {low:.2f} to {high:.2f} %), {metrics['parameters']:,} parameters"
+        f"evaluate: {100 * metrics['accuracy']:.2f} % of {metrics['examples']:,} test images right "
+        f"(95 % interval {low:.2f} to {high:.2f} %), {metrics['parameters']:,} parameters"
     )
 
 
@@ -83,7 +80,7 @@ def main() -> None:
 
     network, normalisation = model_file.load(paths.MODEL)
     sections = [parameters.model, parameters.augment, parameters.train]
-    model_origin.check(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
+    model_origin.check(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
     test = split.load(paths.TEST, normalisation)
     if not len(test):
         raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
@@ -93,14 +90,14 @@ def main() -> None:
     table = confusion(logits.argmax(1), test.labels)
     digits = per_digit(table)
     examples, errors = len(test), int((logits.argmax(1) != test.labels).sum())
-    interval = wilson_interval(examples - errors, examples)
+    low, high = wilson_interval(examples - errors, examples)
     if not math.isfinite(metrics["loss"]):
         raise UserError(
             f"{paths.MODEL}: its loss on {paths.TEST} is {metrics['loss']}; run `dvc repro` again"
         )
 
-    (training,) = files.read_json(paths.TRAIN_METRICS)["details"]
-    calibration = calibrate(logits, test.labels, training["temperature"])
+    temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
+    calibration = calibrate(logits, test.labels, temperature)
 
     files.write(paths.CONFUSION, table.to_csv(index=False).encode())
     files.write(paths.DIGITS, digits.to_csv(index=False).encode())
@@ -110,15 +107,15 @@ def main() -> None:
     details = {
         "dataset": parameters.download.source,
         "examples": examples,
-        "accuracy_low": interval[0],
-        "accuracy_high": interval[1],
+        "accuracy_low": low,
+        "accuracy_high": high,
         **calibration,
         "parameter_budget": parameters.model.parameter_budget,
         "recall": dict(zip(digits["digit"].astype(str), digits["recall"].tolist(), strict=True)),
     }
-    content = {"errors": errors, **metrics, "parameters": count, "details": [details]}
-    files.write_json(paths.TEST_METRICS, content)
-    print(summary(content, interval), file=sys.stderr)
+    shown = {"errors": errors, **metrics, "parameters": count}
+    files.write_metrics(paths.TEST_METRICS, shown, details)
+    print(summary(shown | details), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Write the trained network as ONNX, for programs without torch, checked against torch.
 
 Reads models/model.safetensors, data/prepared/{train,test}.safetensors and the temperature of
-metrics/train.json. Writes
-models/model.onnx (float32), models/model.int8.onnx (8-bit integers, ranges measured on training
-images) and metrics/export.json. Both files take raw grey images, uint8: no caller can forget the
-normalisation or apply it twice.
+metrics/train.json. Writes models/model.onnx (float32), models/model.int8.onnx (8-bit integers,
+ranges measured on training images) and metrics/export.json. Both files take raw grey images, uint8:
+no caller can forget the normalisation or apply it twice.
 """
 
 import sys
@@ -57,10 +56,10 @@ def main() -> None:
 
     operations = operations_of(network)
     measured = normalisation(train.images[:MEASURED_IMAGES].unsqueeze(1))
-    (details,) = files.read_json(paths.TRAIN_METRICS)["details"]
+    temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
     maxima = activation_maxima(operations, measured)
-    floats = encode(operations, normalisation, None, details["temperature"])
-    integers = encode(operations, normalisation, maxima, details["temperature"])
+    floats = encode(operations, normalisation, None, temperature)
+    integers = encode(operations, normalisation, maxima, temperature)
 
     expected = model_file.classify(network, test.images, normalisation)
     metrics: dict[str, object] = {"examples": len(test)}
@@ -78,7 +77,7 @@ def main() -> None:
 
     files.write(paths.ONNX, floats)
     files.write(paths.INTEGER_ONNX, integers)
-    files.write_json(paths.EXPORT_METRICS, {"details": [metrics]})
+    files.write_metrics(paths.EXPORT_METRICS, {}, metrics)
     # not in the metrics: the last bits of onnxruntime's floats depend on the processor
     print(
         f"export: {metrics['float32_same_digits']:,} of {len(test):,} test images read as torch "

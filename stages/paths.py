@@ -11,6 +11,7 @@ RAW = Path("data/raw")
 TRAIN = Path("data/prepared/train.safetensors")
 VALIDATION = Path("data/prepared/validation.safetensors")
 TEST = Path("data/prepared/test.safetensors")
+TRAINED_ON = [TRAIN, VALIDATION]
 
 CHECKPOINT = Path("checkpoints/train.safetensors")
 MODEL = Path("models/model.safetensors")

@@ -74,12 +74,12 @@ def main() -> None:
         )
 
     model_file.save(paths.MODEL, network, train.normalisation)
-    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
     last = {name: value for name, value in history[-1].items() if value is not None}
     last["temperature"] = fit_temperature(validation)
     chosen_by = {name: last[name] for name in ["validation_accuracy"] if name in last}
-    files.write_json(paths.TRAIN_METRICS, {"parameters": count, **chosen_by, "details": [last]})
-    files.write_json(paths.ENVIRONMENT, {"details": [environment.describe(device)]})
+    files.write_metrics(paths.TRAIN_METRICS, {"parameters": count, **chosen_by}, last)
+    files.write_metrics(paths.ENVIRONMENT, {}, environment.describe(device))
     print(f"train: {count:,} parameters, {progress(last)}", file=sys.stderr)
 
 

@@ -29,7 +29,7 @@ from digits.core import files
 from digits.core.errors import exit_with
 from stages import paths
 
-LOCKS = [Path("dvc.lock")]
+LOCK = Path("dvc.lock")
 DVC = Path(".dvc")
 TMP = DVC / "tmp"
 RWLOCK = TMP / "rwlock"
@@ -39,23 +39,22 @@ def repro(arguments: Sequence[str] = ()) -> int:
     """Run `dvc repro` to its end and return its exit code."""
     if {"-f", "--force"} & {*arguments}:
         shutil.rmtree(paths.CHECKPOINT.parent, ignore_errors=True)  # or nothing would be trained
-    before = mend_all()
+    stages = make_whole()
 
     # Ctrl-C reaches dvc and its stage by themselves: wait for them to end in order
     ours = signal.signal(signal.SIGINT, lambda *_: None)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [sys.executable, "-m", "dvc", "repro", *arguments]
     code = subprocess.run(command, env=os.environ | {"PATH": path}).returncode
-    for lock, stages in before.items():
-        mend(lock, stages)
+    mend(LOCK, stages)
     signal.signal(signal.SIGINT, ours)
     return code
 
 
-def mend_all() -> dict[Path, frozenset[str]]:
-    """Make dvc's own files whole; returns the stages of each lock file."""
+def make_whole() -> frozenset[str]:
+    """Make dvc's own files whole; returns the stages of its lock file."""
     release()
-    return {lock: mend(lock) for lock in LOCKS}
+    return mend(LOCK)
 
 
 def mend(lock: Path, least: frozenset[str] = frozenset()) -> frozenset[str]:
@@ -64,7 +63,7 @@ def mend(lock: Path, least: frozenset[str] = frozenset()) -> frozenset[str]:
     Torn is a file that dvc refuses, or that lacks some of the stages `least`. One with the conflict
     markers of a merge stays as it is. Returns its stages.
     """
-    kept = TMP / str(lock).replace("/", "-")
+    kept = TMP / lock.name
     if not lock.is_file() or b"<<<<<<< " in lock.read_bytes():
         return frozenset()
     stages = stages_of(lock)

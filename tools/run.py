@@ -20,7 +20,7 @@ from digits.core.stage_lock import stage_lock
 from digits.sources import catalog, download
 from digits.sources.mirrors import MirrorsError
 from stages import paths
-from tools.repro import mend_all, repro
+from tools.repro import make_whole, repro
 
 SAMPLE = {"download": {"source": "sample"}, "preprocess": {"validation_size": 500}}
 
@@ -68,7 +68,7 @@ def change_parameters(changes: Mapping[str, Mapping[str, object]]) -> None:
 
 def main() -> None:
     is_mnist = config.read(paths.PARAMETERS).download.source == "mnist"
-    mend_all()  # or dvc finds nothing
+    make_whole()  # or dvc finds nothing
     has_mirror = bool(os.environ.get("MNIST_MIRROR"))  # which the download stage asks
     if is_mnist and not is_restored() and not has_mirror and not fetch_mnist():
         print(
@@ -81,8 +81,7 @@ def main() -> None:
     if code := repro():
         sys.exit(code)
 
-    metrics = files.read_json(paths.TEST_METRICS)
-    metrics |= metrics["details"][0]
+    metrics = files.read_metrics(paths.TEST_METRICS)
     result = f"{100 * metrics['accuracy']:.2f} % of {metrics['examples']:,} test images right"
     if metrics["dataset"] == "sample":
         print(

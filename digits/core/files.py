@@ -58,14 +58,14 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write(path, (json.dumps(_rounded(content), indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+def read_json(path: Path, writer: str = "the stage that writes it") -> dict[str, Any]:
+    """The object in a JSON file; errors name its writer.
 
     Raises:
         UserError: no such file, or none that `write_json` wrote, such as one with the conflict
             markers of a merge.
     """
-    again = f"`git checkout {path}` brings it back, or the stage that writes it"
+    again = f"`git checkout {path}` brings it back, or {writer}"
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -76,6 +76,21 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: not a JSON object; {again}")
     return content  # pyright: ignore[reportUnknownVariableType]
+
+
+def write_metrics(path: Path, shown: Mapping[str, object], details: Mapping[str, object]) -> None:
+    """Write metrics: those that `dvc metrics` shows, and the rest in a list, which it skips."""
+    write_json(path, {**shown, "details": [details]})
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """What `write_metrics` wrote, the details among the rest.
+
+    Raises:
+        UserError: as `read_json`.
+    """
+    content = read_json(path)
+    return content | next(iter(content.get("details", [])), {})
 
 
 def _rounded(value: Any) -> Any:

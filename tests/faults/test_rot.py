@@ -344,10 +344,10 @@ def test_evaluate_refuses_a_flipped_bit(
     model_file.save(paths.MODEL, network, test.normalisation)
     for path in (paths.TRAIN, paths.VALIDATION):
         split.save(path, test)
-    chosen = config.read(paths.PARAMETERS)
-    sections = [chosen.model, chosen.augment, chosen.train]
-    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
-    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 1}]})
+    parameters = config.read(paths.PARAMETERS)
+    sections = [parameters.model, parameters.augment, parameters.train]
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
+    files.write_metrics(paths.TRAIN_METRICS, {}, {"temperature": 1})
     whole, status = paths.MODEL.read_bytes(), paths.MODEL.stat()
     for _ in range(times):
         flip(paths.MODEL, rng)

@@ -88,13 +88,13 @@ def test_what_make_repro_and_the_documents_say_of_committing(project: Project) -
         "git add params.yaml dvc.lock metrics plots models && git commit -m 'Train for longer'"
     )
     assert f"to commit the results, not only dvc.lock: {command.partition(' -m')[0]}" in advice
-    project.run(sys.executable, "-m", "tools.origin")
+    project.run(sys.executable, "-m", "tools.verify")
     project.run("bash", "-c", command)
     assert project.git("status", "--porcelain") == " M digits/training/loop.py\n"
 
     project.change("train", epochs=3)
     project.dvc("commit", "--force")
-    for module in ("tools.origin", "stages.evaluate"):
+    for module in ("tools.verify", "stages.evaluate"):
         message = project.run(sys.executable, "-m", module, fails=True)
         assert "was trained with other parameters than those that are here now" in message
         assert "Traceback" not in message

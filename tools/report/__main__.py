@@ -2,7 +2,8 @@
 
 Reads metrics/, the tables and pictures in plots/ and, through DVC, the newest commit with
 different results. Writes dvc_plots/index.html and, for the README, plots/learning_curves.svg,
-confusion.svg and digits.svg. The words and markup of the page are in page.html.jinja.
+confusion.svg, digits.svg and reliability.svg. The words and markup of the page are in
+page.html.jinja.
 """
 
 import base64
@@ -22,8 +23,7 @@ PAGE = Path("dvc_plots/index.html")
 
 def read(path: Path) -> dict[str, Any]:
     """A JSON file with its details among the rest; empty if it is missing."""
-    content = files.read_json(path) if path.is_file() else {}
-    return content | content.get("details", [{}])[0]
+    return files.read_metrics(path) if path.is_file() else {}
 
 
 def flat(sections: dict[str, Any], prefix: str = "") -> list[list[str]]:

@@ -1,13 +1,13 @@
 """`make verify`: read every byte that this project needs, and name what is damaged or gone.
 
-Reads the files that dvc.lock names, and those that git holds; in the local cache
-and on the default remote, if there is one, every object, whose name is the md5 of its content, and
-every entry of the run cache, whose name is made of two hashes of its content. DVC and git trust a
-file whose size and time have not changed, DVC also an object that is write-protected and any entry
-that it can parse; here nothing is trusted. What a lock names must be whole somewhere, and on the
-remote. `--remove` (`make verify REMOVE=1`) deletes what is damaged from cache and remote, so that
-DVC can replace it; it never touches the workspace. `--installed` also reads the installed packages
-and all bytecode.
+Reads the files that dvc.lock names, and those that git holds; in the local cache and on the default
+remote, if there is one, every object, whose name is the md5 of its content, and every entry of the
+run cache, whose name is made of two hashes of its content. DVC and git trust a file whose size and
+time have not changed, DVC also an object that is write-protected and any entry that it can parse;
+here nothing is trusted. What the lock names must be whole somewhere, and on the remote, and the
+model one of the current parameters and data. `--remove` (`make verify REMOVE=1`) deletes what is
+damaged from cache and remote, so that DVC can replace it; it never touches the workspace.
+`--installed` also reads the installed packages and all bytecode.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from dvc_objects.fs.local import localfs
 from digits.core.errors import UserError, exit_with
 from tools.verify import installed
 from tools.verify.locks import Locked, lacking, locked
+from tools.verify.origin import foreign_model
 from tools.verify.stored import Store, check_store
 from tools.verify.tracked import damaged_files
 
@@ -157,6 +158,8 @@ def main() -> None:
     parser.add_argument("--installed", action="store_true", help="read installed packages too")
     options = parser.parse_args()
     result = check(Path.cwd())
+    if not result.wrong:
+        result.wrong += foreign_model()
     if options.installed:
         result.wrong += damaged_code()
     for line in result.wrong:

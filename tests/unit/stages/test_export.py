@@ -32,7 +32,7 @@ def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DigitNet:
     split.save(paths.TEST, TEST)
     split.save(paths.TRAIN, drawn.split(200, seed=1))
     model_file.save(paths.MODEL, made, TEST.normalisation)
-    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 2.0}]})
+    files.write_metrics(paths.TRAIN_METRICS, {}, {"temperature": 2.0})
     return made
 
 

@@ -1,6 +1,7 @@
 """Each stage's main(), on files in a folder of its own."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from stages import check, evaluate, paths, train
 from tests import drawn
 from tests.project import ROOT, SMALL, change_parameters
 from tests.unit.networks import network, seeded
-from tools import origin
+from tools.verify.origin import foreign_model
 
 TEST = drawn.split(1234)
 
@@ -40,8 +41,8 @@ def untrained() -> DigitNet:
     split.save(paths.VALIDATION, drawn.split(60, seed=1))
     parameters = config.read(paths.PARAMETERS)
     sections = [parameters.model, parameters.augment, parameters.train]
-    model_origin.save(paths.ORIGIN, paths.MODEL, sections, [paths.TRAIN, paths.VALIDATION])
-    files.write_json(paths.TRAIN_METRICS, {"details": [{"temperature": 1.5}]})
+    model_origin.save(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
+    files.write_metrics(paths.TRAIN_METRICS, {}, {"temperature": 1.5})
     return made
 
 
@@ -69,7 +70,7 @@ def test_check_refuses_a_bad_value_first(monkeypatch: pytest.MonkeyPatch) -> Non
         check.main()
     recipe.unlink()
     files.write(paths.STUDY, b"<<<<<<< HEAD")
-    with pytest.raises(UserError, match=r"^metrics/study.json: not JSON.*study.report"):
+    with pytest.raises(UserError, match=r"^metrics/study.json, line 1: not JSON.*study.report"):
         check.main()
     files.write(paths.STUDY, b"{}")
     assert set(Path().iterdir()) == before
@@ -101,10 +102,9 @@ def test_checked_holds_the_versions_of_what_computes_and_no_others() -> None:
 def test_a_model_of_other_parameters_or_data_is_refused(
     untrained: DigitNet, change: Callable[[], object], message: str
 ) -> None:
-    origin.main()
+    assert not [*foreign_model()]
     change()
-    with pytest.raises(UserError, match=message):
-        origin.main()
+    assert re.search(message, "".join(foreign_model()))
     with pytest.raises(UserError, match=message):
         evaluate.main()
     assert not paths.TEST_METRICS.exists()
