@@ -150,7 +150,7 @@ def read_all_rows(table: Path) -> pd.DataFrame:
 
     Raises:
         UserError: the file has other columns, a merge has left its conflict in it, a value is out
-            of range, or a row stands twice.
+            of range, or a row appears twice.
     """
     entries: dict[int, Entry] = {}
     if table.is_file():
@@ -191,6 +191,6 @@ def _refuse_twice(table: Path, rows: pd.DataFrame, key: list[str]) -> None:
     if len(twice):
         line, first = twice.index[0], twice.iloc[0]
         raise UserError(
-            f"{table}, line {line}: seed {first['seed']} of {first['recipe']} stands twice; "
+            f"{table}, line {line}: seed {first['seed']} of {first['recipe']} appears twice; "
             "delete one of its rows"
         )

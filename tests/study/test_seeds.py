@@ -97,10 +97,10 @@ def test_a_variant_that_is_no_longer_asked_for_keeps_its_rows(table: Path) -> No
 
 
 BAD = {
-    "a seed twice": (lambda lines: [*lines, lines[2]], "line 5: seed 1 of tiny stands twice"),
+    "a seed twice": (lambda lines: [*lines, lines[2]], "line 5: seed 1 of tiny appears twice"),
     "two that count": (
         lambda lines: [*lines, lines[2][:-1] + ("0" if lines[2][-1] != "0" else "1")],
-        "line 5: seed 1 of tiny stands twice",
+        "line 5: seed 1 of tiny appears twice",
     ),
     "a conflict": (
         lambda lines: [*lines[:2], "<<<<<<< HEAD", lines[2], "=======", ">>>>>>> x", lines[3]],
