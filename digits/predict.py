@@ -1,4 +1,4 @@
-"""Read the digits in pictures: `python -m digits.predict IMAGE...`.
+"""Read the digits in pictures, or tell their class: `python -m digits.predict IMAGE...`.
 
 Reads models/model.onnx, without torch, and the pictures; prints a table, or JSON. In a folder,
 every file with an image extension is read, and sub folders are skipped. A picture that cannot be
@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from digits.core import files
+from digits.core.data_shape import DIGITS, DataShape
 from digits.core.errors import UserError, exit_with, one_line
 from digits.export import onnx_session
 from digits.export.onnx_session import Session
@@ -27,12 +27,13 @@ from digits.handwriting.mnist_form import mnist_form
 from digits.handwriting.paper import ink_of
 from digits.handwriting.parts import drawings, oddity
 from digits.handwriting.sheet import Found, Row
+from digits.pictures.fitting import fitted
+from digits.pictures.opening import has_picture_suffix, opened
 
 MODEL = Path("models/model.onnx")
 LONGEST = 4096  # characters of a path that are shown: none is cut
 LARGEST = 200_000_000  # bytes of a picture file
-HEIC = {".heic", ".heif"}
-SURE = 0.97  # probability below which the network is unsure
+SURE, SURE_OF_CLASS = 0.97, 0.5  # probabilities below which the network is unsure
 SEVERAL = "several things are drawn"
 
 
@@ -43,7 +44,7 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="One digit a picture, of any size and colour. Specks, ruled lines and edges are "
         "left out. A note says if several things are drawn, if what is drawn does not look like a "
-        "digit, or if the network is unsure.",
+        "digit, or if the network is unsure. A model of your own pictures tells the class of each.",
     )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a picture, a folder of pictures, or - for stdin"
@@ -71,14 +72,7 @@ def pictures_in(folder: Path) -> list[str]:
     Raises:
         UserError: there are none.
     """
-    known = Image.registered_extensions()
-    formats = {*picture_file.FORMATS, "HEIF"}
-    paths = [
-        path
-        for path in folder.iterdir()
-        if (known.get(path.suffix.lower()) in formats or path.suffix.lower() in HEIC)
-        and path.is_file()
-    ]
+    paths = [path for path in folder.iterdir() if has_picture_suffix(path.name) and path.is_file()]
     if not paths:
         raise UserError("no pictures in this folder; its sub folders are not searched")
     return [str(path) for path in sorted(paths)]
@@ -100,6 +94,18 @@ def content_of(name: str) -> bytes:
     return content
 
 
+def whole_picture(name: str, shape: DataShape) -> Found:
+    """A picture in the form that a network of pictures reads.
+
+    Raises:
+        UserError: not a picture, damaged or too large.
+        OSError: see content_of().
+    """
+    with opened(content_of(name)) as picture:
+        image = fitted(picture, shape.size, shape.channels, shape.fit or "pad")
+    return Found({"image": name, "note": ""}, sheet.thumbnail(image), image, False)
+
+
 def found_in(name: str, many: bool) -> Iterator[Found]:
     """What is drawn in a picture: a row for every page, or for every digit of it.
 
@@ -108,7 +114,7 @@ def found_in(name: str, many: bool) -> Iterator[Found]:
         OSError: see content_of().
     """
     for page, grey in picture_file.pages(content_of(name)):
-        small = sheet.thumbnail(grey)
+        small = sheet.thumbnail(np.rint(255 * grey).astype(np.uint8))
         shown: Row = {"image": name, "page": page} if page else {"image": name}
         try:
             first, *others = drawings(*ink_of(grey))
@@ -129,15 +135,19 @@ def classified(model: Session, found: Found) -> Found:
     if found.image is None:
         return found
     (probabilities,) = model.classify(found.image[np.newaxis])[1]
-    digit, second = (int(place) for place in np.argsort(-probabilities, kind="stable")[:2])
+    first, second = (int(place) for place in np.argsort(-probabilities, kind="stable")[:2])
+    classes = model.shape.classes
+    kind, sure, names = ("digit", SURE, range(10))
+    if classes != DIGITS:
+        kind, sure, names = ("class", SURE_OF_CLASS, classes)
     row = dict(found.row)
     note = row.pop("note")
     row |= {
-        "digit": digit,
-        "probability": round(float(probabilities[digit]), 6),
-        "runner_up": second,
+        kind: names[first],
+        "probability": round(float(probabilities[first]), 6),
+        "runner_up": names[second],
         "runner_up_probability": round(float(probabilities[second]), 6),
-        "note": note or ("unsure" if probabilities[digit] < SURE else ""),
+        "note": note or ("unsure" if probabilities[first] < sure else ""),
     }
     return replace(found, row=row)
 
@@ -147,7 +157,9 @@ def read(model: Session, name: str, many: bool) -> list[Found]:
     try:
         if name != "-" and Path(name).is_dir():
             return [each for path in pictures_in(Path(name)) for each in read(model, path, many)]
-        results = [classified(model, found) for found in found_in(name, many)]
+        is_drawn = model.shape.is_drawn
+        every = found_in(name, many) if is_drawn else [whole_picture(name, model.shape)]
+        results = [classified(model, found) for found in every]
     except (UserError, OSError) as error:
         problem = (isinstance(error, OSError) and error.strerror) or str(error)
         results = [Found({"image": name, "error": problem})]
@@ -167,12 +179,17 @@ def table(rows: list[Row]) -> str:
     """The rows as lines of text, in columns."""
     names = [shown_name(row) for row in rows]
     width = max(map(len, names))
-    lines = [f"{'image':{width}}  digit  probability  runner-up  probability"]
+    kind = "digit" if "digit" in rows[0] else "class"
+    wide, next_wide = (max(least, *(len(str(row[key])) for row in rows)) for key, least in (
+        (kind, 5), ("runner_up", 9)))  # fmt: skip
+    lines = [
+        f"{'image':{width}}  {kind:>{wide}}  probability  {'runner-up':>{next_wide}}  probability"
+    ]
     for name, row in zip(names, rows, strict=True):
         first, second = 100 * float(row["probability"]), 100 * float(row["runner_up_probability"])
         lines.append(
-            f"{name:{width}}  {row['digit']:>5}  {first:>9.2f} %"
-            f"  {row['runner_up']:>9}  {second:>9.2f} %  {row['note']}".rstrip()
+            f"{name:{width}}  {row[kind]:>{wide}}  {first:>9.2f} %"
+            f"  {row['runner_up']:>{next_wide}}  {second:>9.2f} %  {row['note']}".rstrip()
         )
     return "\n".join(lines)
 
@@ -182,6 +199,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # the terminal may lack a name's characters
         sys.stdout.reconfigure(errors="backslashreplace")
     model = onnx_session.load(options.model)
+    if options.many and not model.shape.is_drawn:
+        raise UserError(f"--many: {options.model} tells the class of a whole picture")
     results = [found for name in options.images for found in read(model, name, options.many)]
     readable = [found.row for found in results if "error" not in found.row]
     if options.sheet:

@@ -7,6 +7,8 @@ another version of a linter none.
 """
 
 from digits.core import config, files
+from digits.core.config import Config
+from digits.core.data_shape import DIGITS, IMAGE_SIZE, DataShape
 from digits.core.entry_point import run_stage
 from digits.network.digitnet import check_budget, pick_device
 from digits.sources import catalog
@@ -20,11 +22,22 @@ def computing(lock: str) -> str:
     return "".join(f"{line}\n" for line in lines if line.partition("==")[0] in PACKAGES)
 
 
+def expected_shape(parameters: Config) -> DataShape:
+    """The shape that the data will have, or of the user's own the smallest that they may have.
+
+    So a network that passes here can still be over the budget when all classes are known.
+    """
+    dataset = catalog.find(parameters.download.source)
+    is_own = parameters.download.source in (catalog.OWN, catalog.FOLDER)
+    size = parameters.preprocess.image_size or IMAGE_SIZE
+    classes = ("0", "1") if is_own else dataset.classes or DIGITS
+    return DataShape(size, parameters.preprocess.channels, classes)
+
+
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
 
-    catalog.find(parameters.download.source)
-    check_budget(parameters.model)
+    check_budget(parameters.model, shape=expected_shape(parameters))
     pick_device(parameters.train.device)
 
     for path in sorted(paths.RECIPES.glob("*.yaml")):

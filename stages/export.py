@@ -13,6 +13,7 @@ import torch
 from digits.core import files, split
 from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
+from digits.core.split import channels_first
 from digits.export.onnx_file import activation_maxima, encode, operations_of
 from digits.export.onnx_session import Session
 from digits.network import model_file
@@ -53,13 +54,14 @@ def main() -> None:
     test = split.load(paths.TEST, normalisation)
     if not len(test):
         raise UserError(f"{paths.TEST}: holds no images, so nothing can be checked")
+    model_file.check_shape(paths.MODEL, network, test)
 
     operations = operations_of(network)
-    measured = normalisation(train.images[:MEASURED_IMAGES].unsqueeze(1))
+    measured = normalisation(channels_first(train.images[:MEASURED_IMAGES]))
     temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
     maxima = activation_maxima(operations, measured)
-    floats = encode(operations, normalisation, None, temperature)
-    integers = encode(operations, normalisation, maxima, temperature)
+    floats = encode(operations, normalisation, None, temperature, test.shape)
+    integers = encode(operations, normalisation, maxima, temperature, test.shape)
 
     expected = model_file.classify(network, test.images, normalisation)
     metrics: dict[str, object] = {"examples": len(test)}

@@ -8,9 +8,11 @@ LOCK = Path("requirements.txt")
 
 CHECKED = Path("data/checked")
 RAW = Path("data/raw")
+PICTURES = Path("data/pictures")
 TRAIN = Path("data/prepared/train.safetensors")
 VALIDATION = Path("data/prepared/validation.safetensors")
 TEST = Path("data/prepared/test.safetensors")
+FILES = Path("data/prepared/files.csv")
 TRAINED_ON = [TRAIN, VALIDATION]
 
 CHECKPOINT = Path("checkpoints/train.safetensors")
@@ -28,7 +30,9 @@ STUDY = Path("metrics/study.json")
 
 CURVES = Path("plots/learning_curves.csv")
 CONFUSION = Path("plots/confusion.csv")
-DIGITS = Path("plots/digits.csv")
+CLASSES = Path("plots/classes.csv")
+DATA = Path("plots/data.csv")
 RELIABILITY = Path("plots/reliability.csv")
 WORST_ERRORS = Path("plots/worst_errors.png")
+TRAINING_DATA = Path("plots/training_data.png")
 AUGMENTATION = Path("plots/augmentation.png")

@@ -50,10 +50,10 @@ def fit_temperature(validation: Split) -> float:
 
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
-    count = check_budget(parameters.model)
     device = pick_device(parameters.train.device)
 
     train = split.load(paths.TRAIN)
+    count = check_budget(parameters.model, shape=train.shape)
     validation = split.load(paths.VALIDATION, train.normalisation)
     sections = [parameters.model, parameters.augment, parameters.train]
     checkpoint = Checkpoint(paths.CHECKPOINT, key_of(sections, [train, validation], device))

@@ -1,6 +1,6 @@
 """Train the seeds that a recipe's table lacks: `python -m study.run [RECIPE ...]`.
 
-Reads recipes/RECIPE.yaml, all of them unless some are named, data/raw/ and `seeds` of
+Reads recipes/RECIPE.yaml, all for published data unless some are named, the data and `seeds` of
 study/params.yaml. Scores the last epoch of each seed on the test split. Writes a row to
 metrics/study/seeds/RECIPE.csv as soon as a seed is done, and at the end the summary,
 metrics/study/RECIPE.json. Runs on this machine's cores, or on the Ray cluster that RAY_ADDRESS
@@ -17,16 +17,20 @@ from scipy import stats
 
 from digits.core import config, files
 from digits.core.config import Config
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import exit_with
 from digits.core.stage_lock import stage_lock
 from digits.network.digitnet import check_budget, parameter_count
 from digits.sources import preprocess
+from digits.sources.catalog import FOLDER
 from stages import paths
 from study import plan
 from study.seeds import LOCK, ROOT, Study
 
 
-def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object]:
+def summary(
+    rows: pd.DataFrame, recipe: Config, images: int, shape: DataShape = MNIST
+) -> dict[str, object]:
     """Statistics over the seeds; `mean_low` to `mean_high` is Student's 95 % interval."""
     accuracy = rows["accuracy"].astype(float)
     low, high = stats.t.interval(0.95, len(rows) - 1, accuracy.mean(), accuracy.sem())
@@ -38,7 +42,7 @@ def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object
         "mean_high": float(high),
         "min": accuracy.min(),
         "max": accuracy.max(),
-        "parameters": parameter_count(recipe.model),
+        "parameters": parameter_count(recipe.model, shape),
         "epochs": recipe.train.epochs,
         "images": images,
         "accuracies": dict(zip(rows["seed"].astype(str), accuracy.tolist(), strict=True)),
@@ -47,12 +51,15 @@ def summary(rows: pd.DataFrame, recipe: Config, images: int) -> dict[str, object
 
 def run(name: str, recipe: Config, seeds: Sequence[int]) -> None:
     """Train the seeds that the table of one recipe lacks, and sum it up."""
-    train, _ = preprocess.training_splits(paths.RAW, recipe.preprocess)
-    test = preprocess.test_split(paths.RAW, train.normalisation)
+    prepared = preprocess.prepare(recipe, paths.RAW, paths.PICTURES)
+    train, test = prepared.train, prepared.test
+    check_budget(recipe.model, str(paths.RECIPES / f"{name}.yaml"), train.shape)
 
     rows = Study({name: recipe}, train, test, Path(f"metrics/study/seeds/{name}.csv")).rows(seeds)
 
-    files.write_json(Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train)))
+    files.write_json(
+        Path(f"metrics/study/{name}.json"), summary(rows, recipe, len(train), train.shape)
+    )
 
 
 def main() -> None:
@@ -64,10 +71,10 @@ def main() -> None:
 
     os.chdir(ROOT)
     seeds = range(plan.read().seeds)
-    names = names or sorted(path.stem for path in paths.RECIPES.glob("*.yaml"))
-    recipes = {name: config.read(paths.RECIPES / f"{name}.yaml") for name in names}
-    for name, recipe in recipes.items():
-        check_budget(recipe.model, str(paths.RECIPES / f"{name}.yaml"))
+    paths_of = [paths.RECIPES / f"{name}.yaml" for name in names] or paths.RECIPES.glob("*.yaml")
+    recipes = {path.stem: config.read(path) for path in sorted(paths_of)}
+    if not names:
+        recipes = {k: each for k, each in recipes.items() if each.download.source != FOLDER}
     plan.check_data(paths.RAW, recipes.values())
     with stage_lock(LOCK, "study.run"):
         for name, recipe in recipes.items():

@@ -9,7 +9,6 @@ RAY_ADDRESS names.
 import os
 from pathlib import Path
 
-from digits.core.config import Preprocess
 from digits.core.entry_point import run_stage
 from digits.sources import catalog, preprocess
 from stages import paths
@@ -24,9 +23,9 @@ def main() -> None:
     screen = plan.read().screen
     recipes = plan.variants(screen)
 
-    held_out = Preprocess(validation_size=screen.validation_size, seed=0)
     plan.check_data(paths.RAW, recipes.values(), catalog.NAMES[:2])
-    train, validation = preprocess.training_splits(paths.RAW, held_out)
+    first = next(iter(recipes.values()))  # all hold out the same images
+    train, validation = preprocess.training_splits(first, paths.RAW, paths.PICTURES)
 
     Study(recipes, train, validation, TABLE).rows(range(screen.seeds))
 

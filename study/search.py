@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from digits.core.config import Preprocess
 from digits.core.errors import UserError, exit_with
 from digits.core.stage_lock import stage_lock
 from digits.sources import catalog, preprocess
@@ -45,8 +44,8 @@ def run(name: str, search: Search) -> None:
     """Train what one search lacks, and print the candidates of its last round."""
     recipes = plan.candidates(search)
     plan.check_data(paths.RAW, recipes.values(), catalog.NAMES[:2])
-    held_out = Preprocess(validation_size=search.validation_size, seed=0)
-    train, validation = preprocess.training_splits(paths.RAW, held_out)
+    first = next(iter(recipes.values()))  # all hold out the same images
+    train, validation = preprocess.training_splits(first, paths.RAW, paths.PICTURES)
 
     study = Study(recipes, train, validation, Path(f"metrics/study/search/{name}.csv"))
     for candidate, loss in halve(study, search.rounds).items():

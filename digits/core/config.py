@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
 from digits.core import strict_yaml
+from digits.core.data_shape import SIZES
 from digits.core.strict_yaml import Section
 
 MAX_PARAMETERS = 10_000_000  # 40 MB of weights, a thousand times what digits need
@@ -44,7 +45,7 @@ class File(Section):
 
 
 class Files(Section):
-    """The user's own four gzipped IDX files: 28x28 grey pixels, labels 0 to 9."""
+    """The user's own four gzipped IDX files: grey pixels, labels from 0 on."""
 
     if_missing = File.if_missing
     train_images: File
@@ -73,10 +74,14 @@ class Download(Section):
 
 
 class Preprocess(Section):
-    """How the training images are split."""
+    """What becomes of the images, and how they are split."""
 
     validation_size: int = Field(ge=0, le=50_000)
     seed: int = Field(ge=0, lt=2**32)
+    channels: Literal[1, 3] = 1
+    image_size: int | None = Field(default=None, ge=SIZES[0], le=SIZES[-1])
+    fit: Literal["pad", "crop", "stretch"] = "pad"
+    test_share: float | None = Field(default=None, gt=0, lt=1)
 
 
 def _block(value: object) -> object:
@@ -109,13 +114,19 @@ def _strength(unit: Literal["degrees", "share"], **bounds: Any) -> Any:
 
 
 class Augmentation(Section):
-    """How far training images are moved, each by its own random amount."""
+    """How training images are changed, each by its own random amount; flips, half of them."""
 
     rotation: float = _strength("degrees", le=180)
     translation: float = _strength("share", le=1)
     scale: float = _strength("share", lt=1)
     shear: float = _strength("degrees", lt=90)
     interpolation: Literal["nearest", "bilinear"] = "nearest"
+    padding: Literal["zeros", "border"] = "zeros"
+    horizontal_flip: bool = Field(default=False, json_schema_extra={"unit": None})
+    vertical_flip: bool = Field(default=False, json_schema_extra={"unit": None})
+    brightness: float = _strength("share", le=1)
+    contrast: float = _strength("share", le=1)
+    saturation: float = _strength("share", le=1)
 
     def __str__(self) -> str:
         """The amounts that are on, such as `rotation ±10°, scale ±5 %`."""
@@ -123,10 +134,8 @@ class Augmentation(Section):
         for name, field in type(self).model_fields.items():
             extra = field.json_schema_extra
             if isinstance(extra, dict) and (value := getattr(self, name)):
-                in_degrees = extra["unit"] == "degrees"
-                amounts.append(
-                    f"{name} ±{value:g}°" if in_degrees else f"{name} ±{100 * value:g} %"
-                )
+                amount = {"degrees": f" ±{value:g}°", "share": f" ±{100 * value:g} %", "None": ""}
+                amounts.append(name.replace("_", " ") + amount[str(extra["unit"])])
         return ", ".join(amounts)
 
 

@@ -1,14 +1,14 @@
 """A split of the data set, in memory and on disk."""
 
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from digits.core import tensor_file
-from digits.core.data_shape import CLASSES, IMAGE_SIZE
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError
 
 
@@ -29,28 +29,47 @@ class Normalisation(BaseModel):
 class Split:
     """Images with their labels, and the normalisation measured on the training split.
 
-    images: uint8 `(N, 28, 28)`, 0 to 255. labels: uint8 `(N,)`, 0 to 9. N may be 0.
+    images: uint8 `(N, H, W)` if they are grey, `(N, H, W, 3)` if not, 0 to 255; N may be 0. labels:
+    integer `(N,)`, places in `shape.classes`; uint8, or int16 with more than 256 classes.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     normalisation: Normalisation
+    shape: DataShape = MNIST
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Split":
         """The same split on another device."""
-        return Split(self.images.to(device), self.labels.to(device), self.normalisation)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def first(self, count: int) -> "Split":
         """The first `count` images, or all of them if there are fewer."""
-        return Split(self.images[:count], self.labels[:count], self.normalisation)
+        return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+
+class SplitHeader(Normalisation):
+    """The header of a split file."""
+
+    shape: DataShape = Field(default=MNIST, exclude_if=lambda shape: shape == MNIST)
+
+
+def label_type(shape: DataShape) -> torch.dtype:
+    """The smallest type that holds every label."""
+    return torch.uint8 if len(shape.classes) <= 256 else torch.int16
+
+
+def channels_first(images: torch.Tensor) -> torch.Tensor:
+    """Raw images, `(N, H, W)` or `(N, H, W, 3)`, as the `(N, channels, H, W)` that layers read."""
+    return images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1)
 
 
 def save(path: Path, split: Split) -> None:
     """Write a split as safetensors; the same split gives the same bytes."""
-    tensor_file.save(path, {"images": split.images, "labels": split.labels}, split.normalisation)
+    header = SplitHeader(**split.normalisation.model_dump(), shape=split.shape)
+    tensor_file.save(path, {"images": split.images, "labels": split.labels}, header)
 
 
 def load(path: Path, like: Normalisation | None = None) -> Split:
@@ -65,7 +84,8 @@ def load(path: Path, like: Normalisation | None = None) -> Split:
     Raises:
         UserError: no such file, not a split, or of another generation.
     """
-    content, normalisation = tensor_file.load(path, Normalisation)
+    content, header = tensor_file.load(path, SplitHeader)
+    normalisation, shape = Normalisation(mean=header.mean, std=header.std), header.shape
     if like and normalisation != like:
         raise UserError(
             f"{path}: was made beside training images with {normalisation}, but is used with what "
@@ -75,13 +95,18 @@ def load(path: Path, like: Normalisation | None = None) -> Split:
         names = reprlib.repr(sorted(content))
         raise UserError(f"{path}: holds {names}, expected images and labels")
     images, labels = content["images"], content["labels"]
-    expected = {"images": (len(labels), IMAGE_SIZE, IMAGE_SIZE), "labels": (len(labels),)}
+    expected = {
+        "images": (torch.uint8, shape.images(len(labels))),
+        "labels": (label_type(shape), (len(labels),)),
+    }
     for name, tensor in content.items():
-        if tensor.dtype != torch.uint8 or tensor.shape != expected[name]:
+        kind, size = expected[name]
+        if tensor.dtype != kind or tensor.shape != size:
             raise UserError(
                 f"{path}: {name} are {tensor.dtype} of shape {tuple(tensor.shape)}, expected "
-                f"torch.uint8 of shape {expected[name]}; `dvc repro` makes it again"
+                f"{kind} of shape {size}; `dvc repro` makes it again"
             )
-    if len(labels) and labels.max() >= CLASSES:
-        raise UserError(f"{path}: label {labels.max()}, expected 0 to {CLASSES - 1}")
-    return Split(images, labels, normalisation)
+    last = len(shape.classes) - 1
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= last:
+        raise UserError(f"{path}: label {labels.max()}, expected 0 to {last}")
+    return Split(images, labels, normalisation, shape)

@@ -17,10 +17,10 @@ from digits.core.errors import UserError, one_line
 KEY = "header"  # a single metadata key: with several, safetensors' bytes differ between runs
 
 # Larger than any file of this project; a file that claims more is refused before it takes memory.
-MAX_BYTES = 256 * 2**20  # twice Adam's state of the largest model that the budget allows
+MAX_BYTES = 2**30  # 87,000 colour images of 64x64 pixels, or 1.3 million digits
 MAX_HEADER_BYTES = 4 * 2**20  # room for a row of numbers for each of 10,000 epochs
 MAX_DIMENSIONS = 8
-DTYPES = {"BOOL", "U8", "I32", "I64", "F32", "F64"}  # those that numpy has, too
+DTYPES = {"BOOL", "U8", "I16", "I32", "I64", "F32", "F64"}  # those that numpy has, too
 
 Header = TypeVar("Header", bound=BaseModel)
 

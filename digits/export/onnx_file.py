@@ -5,17 +5,19 @@ the integers, and onnxruntime.quantization measures their ranges in onnxruntime,
 of a float depend on the processor, and with them the file.
 """
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from digits.core.data_shape import CLASSES, IMAGE_SIZE
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.split import Normalisation
+from digits.export.onnx_graph import Graph
 from digits.export.onnx_session import TRAILER_SIZE, trailer
 from digits.network.digitnet import DigitNet
 from digits.network.onnx_operation import Floats, Operation
@@ -23,9 +25,16 @@ from digits.network.onnx_operation import Floats, Operation
 OPSET, IR = 17, 8  # of 2022: every current ONNX runtime reads them
 # Weights have 7 bits: with 8, processors without VNNI clip sums of two products to 16 bits.
 WEIGHT_STEPS = 63
-ABOUT = "Reads a handwritten digit. {precision}; normalisation is a part of the graph."
-ABOUT_IMAGES = "grey images, 28x28: 0 is paper, 255 is ink; the digit centred as in MNIST"
-ABOUT_LOGITS = "one for each digit, 0 to 9; the highest is the digit read"
+ABOUT_DIGITS = (
+    "Reads a handwritten digit.",
+    "grey images, 28x28: 0 is paper, 255 is ink; the digit centred as in MNIST",
+    "one for each digit, 0 to 9; the highest is the digit read",
+)
+ABOUT_OTHERS = (
+    "Tells the class of a picture; the metadata has the names.",
+    "images of {}, brought to that form as the metadata says",
+    "one for each class; the highest is the answer",
+)
 ABOUT_PROBABILITIES = "softmax of the logits, divided by the temperature that calibrates them"
 
 
@@ -40,7 +49,7 @@ def activation_maxima(operations: Sequence[Operation], images: torch.Tensor) -> 
 
     Args:
         operations: of a network.
-        images: normalised float32 `(N, 1, 28, 28)`, N at least 1.
+        images: normalised float32 `(N, channels, H, W)`, N at least 1.
     """
     maxima: list[float] = []
     features = images
@@ -52,43 +61,27 @@ def activation_maxima(operations: Sequence[Operation], images: torch.Tensor) -> 
     return maxima
 
 
-class Graph:
-    """A graph that is being written; every value has the name of the node that computes it."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: npt.ArrayLike) -> str:
-        """Add a constant."""
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def add(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node with one output."""
-        self.nodes.append(helper.make_node(operator, [*inputs], [name], name, **attributes))
-        return name
-
-
 def encode(
     operations: Sequence[Operation],
     normalisation: Normalisation,
     maxima: Sequence[float] | None = None,
     temperature: float = 1.0,
+    shape: DataShape = MNIST,
 ) -> bytes:
     """The ONNX file, which ends with its `onnx_session.trailer`; same arguments, same bytes.
 
-    Its input is "images", uint8 `(N, 28, 28)`; its outputs are "logits" and "probabilities",
-    float32 `(N, 10)`. N may be any number, also 0.
+    Its input is "images", raw images uint8; its outputs are "logits" and "probabilities", float32
+    `(N, classes)`. N may be any number, also 0.
 
     Args:
         operations: of a network.
         normalisation: of the network's images.
         maxima: None for float32; for 8-bit integers, the `activation_maxima`.
         temperature: what logits are divided by, so that the probabilities are calibrated.
+        shape: of the network's images and answers.
     """
     graph = Graph()
-    values = _add_normalisation(graph, normalisation)
+    values = _add_normalisation(graph, normalisation, shape)
     scale, zero = np.float32(1), np.uint8(0)
     if maxima is not None:
         lowest, highest = ((bound - normalisation.mean) / normalisation.std for bound in (0, 1))
@@ -114,15 +107,17 @@ def encode(
     divisor = graph.constant("temperature", np.float32(temperature))
     values = graph.add("Div", "calibrated", values, divisor)
     graph.add("Softmax", "probabilities", values, axis=1)
-    return _file(graph, "float32" if maxima is None else "8-bit integers inside")
+    return _file(graph, "float32" if maxima is None else "8-bit integers inside", shape)
 
 
-def _add_normalisation(graph: Graph, normalisation: Normalisation) -> str:
-    """Add the steps from uint8 `(N, 28, 28)` to normalised float32 `(N, 1, 28, 28)`."""
+def _add_normalisation(graph: Graph, normalisation: Normalisation, shape: DataShape) -> str:
+    """Add the steps from raw images to normalised float32 `(N, channels, H, W)`."""
     mean, std = (np.float32(255 * each) for each in (normalisation.mean, normalisation.std))
     values = graph.add("Cast", "float_images", "images", to=TensorProto.FLOAT)
     values = graph.add("Sub", "centred", values, graph.constant("mean", mean))
     values = graph.add("Div", "scaled", values, graph.constant("std", std))
+    if shape.channels > 1:
+        return graph.add("Transpose", "normalised", values, perm=[0, 3, 1, 2])
     return graph.add("Unsqueeze", "normalised", values, graph.constant("channel", np.array([1])))
 
 
@@ -191,23 +186,25 @@ def _integers(graph: Graph, name: str, values: npt.NDArray[np.signedinteger], st
     return graph.add("DequantizeLinear", name, *parts, axis=0)
 
 
-def _file(graph: Graph, precision: str) -> bytes:
+def _file(graph: Graph, precision: str, shape: DataShape) -> bytes:
     """The bytes of the graph, with its inputs and outputs documented."""
-    images = helper.make_tensor_value_info(
-        "images", TensorProto.UINT8, ["N", IMAGE_SIZE, IMAGE_SIZE], ABOUT_IMAGES
-    )
+    about, *values = ABOUT_DIGITS if shape == MNIST else ABOUT_OTHERS
+    about_images, about_logits = (text.format(shape) for text in values)
+    size = ["N", *shape.images(0)[1:]]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, size, about_images)
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", CLASSES], about)
-        for name, about in (("logits", ABOUT_LOGITS), ("probabilities", ABOUT_PROBABILITIES))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(shape.classes)], text)
+        for name, text in (("logits", about_logits), ("probabilities", ABOUT_PROBABILITIES))
     ]
     model = helper.make_model(
         helper.make_graph(graph.nodes, "digits", [images], outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
-        doc_string=ABOUT.format(precision=precision.capitalize()),
+        doc_string=f"{about} {precision.capitalize()}; normalisation is a part of the graph.",
     )
-    # the last field of the file: its value can be a digest of everything before it
-    helper.set_model_props(model, {"sha256": "0" * TRAILER_SIZE})
+    # sha256 is the last field of the file: its value can be a digest of everything before it
+    described = {} if shape == MNIST else {"shape": json.dumps(asdict(shape), ensure_ascii=False)}
+    helper.set_model_props(model, described | {"sha256": "0" * TRAILER_SIZE})
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString(deterministic=True)
     return content[:-TRAILER_SIZE] + trailer(content)

@@ -1,6 +1,7 @@
 """An ONNX file of the export stage, ready to classify images; needs onnxruntime and no torch."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, which would start reporting home
 import onnxruntime
 
+from digits.core.data_shape import DataShape
 from digits.core.errors import UserError
 
 BATCH = 200  # images; more takes memory and saves no time
@@ -17,7 +19,7 @@ TRAILER_SIZE = 64  # hexadecimal digits
 
 
 class Session:
-    """Classifies images on one thread."""
+    """Classifies images on one thread. `shape` says what they are, and names the classes."""
 
     def __init__(self, content: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -25,11 +27,14 @@ class Session:
         self._session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
+        described = self._session.get_modelmeta().custom_metadata_map.get("shape", "{}")
+        values = json.loads(described)
+        self.shape = DataShape(**values | {"classes": tuple(values["classes"])} if values else {})
 
     def classify(
         self, images: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Logits and probabilities, float32 `(N, 10)` each, of images uint8 `(N, 28, 28)`."""
+        """Logits and probabilities, float32 `(N, classes)` each, of raw images uint8."""
         parts = [
             self._session.run(
                 ["logits", "probabilities"], {"images": images[start : start + BATCH]}

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from digits.core.errors import one_line
-from digits.handwriting.paper import Levels
 
 SIDE = 112  # pixels of a picture on the sheet, four for each of the network's
 GAP = 8
@@ -27,17 +26,18 @@ class Found:
     """What is known of a picture or of a digit in it.
 
     row: as `digits.predict --json` prints it. small: the picture's thumbnail, if it could be read.
-    image: what the network sees, uint8 `(28, 28)`, if there is anything.
+    image: what the network sees, a raw image, if there is anything; light on dark if is_inverted.
     """
 
     row: Row
     small: Image.Image | None = None
     image: npt.NDArray[np.uint8] | None = None
+    is_inverted: bool = True
 
 
-def thumbnail(grey: Levels) -> Image.Image:
-    """The picture at the size that it has on the sheet."""
-    picture = Image.fromarray(np.rint(255 * grey).astype(np.uint8))
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> Image.Image:
+    """A picture, grey or in colour, at the size that it has on the sheet."""
+    picture = Image.fromarray(pixels)
     factor = SIDE / max(picture.size)
     width, height = (max(1, round(side * factor)) for side in picture.size)
     return picture.resize((width, height))
@@ -49,7 +49,7 @@ def draw(results: Sequence[Found]) -> bytes:
     width, height = 2 * SIDE + 3 * GAP, SIDE + GAP + LINES * LINE + GAP
     columns = max(1, min(COLUMNS, len(results)))
     size = columns * width, max(1, -(-len(results) // columns)) * height
-    whole = Image.new("L", size, 255)
+    whole = Image.new("RGB", size, "white")
     for number, found in enumerate(results):
         row, column = divmod(number, columns)
         _draw_one(whole, found, column * width + GAP, row * height + GAP)
@@ -62,18 +62,19 @@ def _draw_one(whole: Image.Image, found: Found, left: int, top: int) -> None:
     if found.small is not None:
         whole.paste(found.small, (left, top))
     if found.image is not None:
-        seen = Image.fromarray(255 - found.image).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+        pixels = 255 - found.image if found.is_inverted else found.image
+        seen = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST)
         whole.paste(seen, (left + SIDE + GAP, top))
     pen = ImageDraw.Draw(whole)
     for place in (left, left + SIDE + GAP):
-        pen.rectangle([place - 1, top - 1, place + SIDE, top + SIDE], outline=192)
+        pen.rectangle([place - 1, top - 1, place + SIDE, top + SIDE], outline="silver")
     row = found.row
     page = f", page {row['page']}" if "page" in row else ""
     read = ""
-    if "digit" in row:
-        read = f"{row['digit']}  {100 * float(row['probability']):.2f} %"
+    if "probability" in row:
+        read = f"{row.get('digit', row.get('class'))}  {100 * float(row['probability']):.2f} %"
     remark = str(row.get("error") or row.get("note") or "")
     font = ImageFont.load_default(size=11)
     for number, text in enumerate([f"{row['image']}{page}", read, remark]):
         line = one_line(text, WRITTEN)
-        pen.text((left, top + SIDE + GAP + number * LINE), line, fill=0, font=font)
+        pen.text((left, top + SIDE + GAP + number * LINE), line, fill="black", font=font)

@@ -3,19 +3,19 @@
 import re
 
 from digits.core.config import Architecture
-from digits.core.data_shape import CLASSES, IMAGE_SIZE
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError, did_you_mean
 from digits.network.layers import WORDS, ConvBlock, Layer, Linear, Shape
 
 
-def layers_of(architecture: Architecture) -> list[Layer]:
-    """The layers of a network, from normalised images to logits.
+def layers_of(architecture: Architecture, data: DataShape = MNIST) -> list[Layer]:
+    """The layers of a network, from normalised images of this shape to a logit for each class.
 
     Raises:
         UserError: a word that means nothing, nothing left of the image, no convolution.
     """
     layers, blocks = list[Layer](), architecture.blocks
-    shape, convolutions = Shape(1, IMAGE_SIZE), 0
+    shape, convolutions = Shape(data.channels, data.size), 0
     for place, block in enumerate(blocks):
         channels, padding = _channels(block)
         if channels:
@@ -35,11 +35,11 @@ def layers_of(architecture: Architecture) -> list[Layer]:
         if shape.size < 1:
             raise UserError(
                 f"model.blocks is {blocks}: {block!r} at place {place} leaves nothing of the "
-                f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels"
+                f"{data.size}x{data.size} pixels"
             )
     if not convolutions:
         raise UserError(f"model.blocks is {blocks}: no convolution; at least one number is needed")
-    widths = [*([architecture.hidden] if architecture.hidden else []), CLASSES]
+    widths = [*([architecture.hidden] if architecture.hidden else []), len(data.classes)]
     for number, outputs in enumerate(widths, start=1):
         layers.append(Linear(number, shape, outputs, last=number == len(widths)))
         shape = layers[-1].output

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from digits.core.config import Architecture, Model
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError
 from digits.network.blocks import layers_of
 
@@ -25,7 +26,7 @@ class Dropout(nn.Dropout):
 
 
 class DigitNet(nn.Module):
-    """Convolution blocks and a small head: images `(N, 1, 28, 28)` -> logits `(N, 10)`.
+    """Convolution blocks and a small head: images `(N, channels, H, W)` -> logits `(N, classes)`.
 
     blocks.py says what an architecture means. Dropout stands before each linear layer. Weights are
     drawn from `rng` as torch draws them by default: uniform within 1 / sqrt(fan-in).
@@ -34,10 +35,16 @@ class DigitNet(nn.Module):
         UserError: the architecture makes no sense.
     """
 
-    def __init__(self, architecture: Architecture, rng: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        rng: torch.Generator | None = None,
+        shape: DataShape = MNIST,
+    ) -> None:
         super().__init__()
+        self.shape = shape
         self.architecture = Architecture(**architecture.model_dump(include=_ARCHITECTURE))
-        self.layers = layers_of(architecture)
+        self.layers = layers_of(architecture, shape)
         with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
             for layer in self.layers:
                 for name, module in layer.modules().items():
@@ -46,7 +53,7 @@ class DigitNet(nn.Module):
         self._draw_weights(rng)
 
     def forward(self, images: torch.Tensor, rng: torch.Generator | None = None) -> torch.Tensor:
-        """Logits float32 `(N, 10)` of normalised images float32 `(N, 1, 28, 28)`.
+        """Logits float32 `(N, classes)` of normalised images float32 `(N, channels, H, W)`.
 
         `rng` draws the dropout masks; None is torch's default generator.
         """
@@ -66,31 +73,32 @@ class DigitNet(nn.Module):
 _ARCHITECTURE = set(Architecture.model_fields)
 
 
-def parameter_count(architecture: Architecture) -> int:
+def parameter_count(architecture: Architecture, shape: DataShape = MNIST) -> int:
     """The number of trainable parameters, counted on a network that takes no memory.
 
     Raises:
         UserError: the architecture makes no sense.
     """
     with torch.device("meta"):
-        network = DigitNet(architecture)
+        network = DigitNet(architecture, shape=shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def check_budget(config: Model, file: str = "params.yaml") -> int:
+def check_budget(config: Model, file: str = "params.yaml", shape: DataShape = MNIST) -> int:
     """The number of parameters of the network that a parameter file describes.
 
     Raises:
         UserError: the architecture makes no sense, or is over the budget.
     """
     try:
-        count = parameter_count(config)
+        count = parameter_count(config, shape)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
     if count > config.parameter_budget:
         raise UserError(
-            f"{file}: model.parameter_budget is {config.parameter_budget:,}, but model.blocks and "
-            f"model.hidden make {count:,} parameters; make them smaller or the budget larger"
+            f"{file}: model.parameter_budget is {config.parameter_budget:,}, but for {shape}, "
+            f"model.blocks and model.hidden make {count:,} parameters; make them smaller or the "
+            "budget larger"
         )
     return count
 

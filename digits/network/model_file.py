@@ -1,14 +1,15 @@
-"""The file that carries a trained network: weights, architecture and normalisation."""
+"""The file that carries a trained network: weights, architecture, shape and normalisation."""
 
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from digits.core import tensor_file
 from digits.core.config import Architecture
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError, one_line
-from digits.core.split import Normalisation
+from digits.core.split import Normalisation, Split, channels_first
 from digits.network.digitnet import DigitNet
 
 EVALUATION_BATCH = 200  # images; more takes memory and saves no time
@@ -21,11 +22,14 @@ class ModelHeader(BaseModel):
 
     architecture: Architecture
     normalisation: Normalisation
+    shape: DataShape = Field(default=MNIST, exclude_if=lambda shape: shape == MNIST)
 
 
 def save(path: Path, network: DigitNet, normalisation: Normalisation) -> None:
     """Write the network; the same network gives the same bytes."""
-    header = ModelHeader(architecture=network.architecture, normalisation=normalisation)
+    header = ModelHeader(
+        architecture=network.architecture, normalisation=normalisation, shape=network.shape
+    )
     tensor_file.save(path, network.state_dict(), header)
 
 
@@ -39,7 +43,7 @@ def load(path: Path) -> tuple[DigitNet, Normalisation]:
     weights, header = tensor_file.load(path, ModelHeader)
     try:
         with torch.device("meta"):  # takes memory only once the weights are known to fill it
-            state = DigitNet(header.architecture).state_dict()
+            state = DigitNet(header.architecture, shape=header.shape).state_dict()
     except UserError as error:
         raise UserError(f"{path}: {one_line(str(error))}") from None
     expected = {name: _kind(weight) for name, weight in state.items()}
@@ -52,7 +56,7 @@ def load(path: Path) -> tuple[DigitNet, Normalisation]:
             )
         if not weights[name].isfinite().all():
             raise UserError(f"{path}: {name} is not finite; `dvc repro` makes the file again")
-    network = DigitNet(header.architecture, torch.Generator())
+    network = DigitNet(header.architecture, torch.Generator(), header.shape)
     network.load_state_dict(weights)
     return network.eval(), header.normalisation
 
@@ -62,11 +66,24 @@ def _kind(weight: torch.Tensor) -> str:
 
 
 def classify(network: DigitNet, images: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
-    """Logits float32 `(N, 10)` of images uint8 `(N, 28, 28)`, in evaluation mode."""
+    """Logits float32 `(N, classes)` of raw images uint8, in evaluation mode."""
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        batches = images.unsqueeze(1).split(EVALUATION_BATCH)
+        batches = channels_first(images).split(EVALUATION_BATCH)
         logits = torch.cat([network(normalisation(batch)) for batch in batches])
     network.train(was_training)
     return logits
+
+
+def check_shape(path: Path, network: DigitNet, split: Split) -> None:
+    """Refuse images that are not of the shape, or not of the classes, that a network reads.
+
+    Raises:
+        UserError: they are not.
+    """
+    if network.shape != split.shape:
+        raise UserError(
+            f"{path}: reads {network.shape}, but the images have {split.shape}, or other names or "
+            "another fit; train it on them with `dvc repro`"
+        )

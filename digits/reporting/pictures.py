@@ -1,6 +1,7 @@
-"""Pictures of digits as PNG bytes; the same digits give the same bytes."""
+"""Pictures of images as PNG bytes; the same images give the same bytes."""
 
 import io
+import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -12,38 +13,77 @@ matplotlib.rcdefaults()  # a user's matplotlibrc must not change the bytes
 
 INK = "#222222"
 FRAME = "#cccccc"
+WRITTEN = 18  # characters of a name
 ACCENT = "#0072b2"  # the blue of Okabe and Ito's palette for colour-blind readers
 
 
 def worst_errors(
-    images: torch.Tensor, labels: Sequence[int], predicted: Sequence[int], losses: Sequence[float]
+    images: torch.Tensor,
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    losses: Sequence[float],
+    files: Sequence[str] = (),
 ) -> bytes:
-    """A grid of misread digits, each with its label, its prediction and its loss.
+    """A grid of misread images, each with its label, its prediction and its loss.
 
     Args:
-        images: uint8 `(N, 28, 28)`, N up to 40, worst first.
-        labels: N digits.
-        predicted: N digits.
+        images: raw, uint8, N up to 40, worst first.
+        labels: N names of classes.
+        predicted: N names of classes.
         losses: cross-entropy in nats, N values.
+        files: N names, shown below; or none.
     """
     columns, count = 8, len(images)
     rows = max(1, -(-count // columns))
     title = f"The {count} worst errors on the test set" if count else "No errors on the test set"
-    figure = _figure(columns * 1.15, rows * 1.55 + 0.5, title)
+    is_wide = any(len(name) > 1 for name in [*labels, *predicted])
+    width, height = (1.5, 1.95) if is_wide else (1.15, 1.55)
+    figure = _figure(columns * width, rows * height + 0.5, title)
     for position in range(count):
         axes = figure.add_subplot(rows, columns, position + 1)
         _draw(axes, images[position])
-        axes.set_title(f"{labels[position]}, read as {predicted[position]}", fontsize=10, color=INK)
-        axes.set_xlabel(f"loss {losses[position]:.1f}", fontsize=8, color=INK)
+        label, answer = (_short(names[position]) for names in (labels, predicted))
+        words = f"{label},\nread as {answer}" if is_wide else f"{label}, read as {answer}"
+        axes.set_title(words, fontsize=9 if is_wide else 10, color=INK, parse_math=False)
+        below = f"loss {losses[position]:.1f}"
+        below += f"\n{_short(files[position])}" if files else ""
+        axes.set_xlabel(below, fontsize=8, color=INK, parse_math=False)
     return png(figure)
 
 
-def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes:
-    """A row for each digit: the original, framed, then its augmented versions.
+def by_class(images: Sequence[torch.Tensor], classes: Sequence[str], title: str) -> bytes:
+    """A row for each class: its name, and some of its images.
 
     Args:
-        originals: `(N, 28, 28)`, 0 to 255.
-        moved: `(N, K, 28, 28)`, 0 to 255.
+        images: for each class raw images, uint8; at least one.
+        classes: their names.
+        title: of the whole.
+    """
+    rows, columns = len(images), max(map(len, images))
+    figure = _figure(columns * 0.8 + 1.2, rows * 0.8 + 0.7, title)
+    for row, shown in enumerate(images):
+        for column, image in enumerate(shown):
+            axes = figure.add_subplot(rows, columns, row * columns + column + 1)
+            _draw(axes, image)
+            if column == 0:
+                axes.set_ylabel(
+                    _short(classes[row]), fontsize=9, color=INK, rotation=0, ha="right",
+                    va="center", parse_math=False,
+                )  # fmt: skip
+    return png(figure)
+
+
+def _short(name: str) -> str:
+    """The end of a name, which tells files apart."""
+    return name if len(name) <= WRITTEN else f"...{name[3 - WRITTEN :]}"
+
+
+def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes:
+    """A row for each class: an original, framed, then its augmented versions.
+
+    Args:
+        originals: N raw images, 0 to 255.
+        moved: K of each, so `(N, K, ...)`, 0 to 255.
         title: the amounts of augmentation.
     """
     rows, columns = moved.shape[0], moved.shape[1] + 1
@@ -68,7 +108,8 @@ def _figure(width: float, height: float, title: str) -> Figure:
 
 
 def _draw(axes: Axes, image: torch.Tensor) -> None:
-    axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    pixels = image.round().clamp(0, 255).byte() if image.ndim == 3 else image  # or it warns
+    axes.imshow(pixels.numpy(), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     for edge in axes.spines.values():
         edge.set_color(FRAME)
@@ -77,5 +118,7 @@ def _draw(axes: Axes, image: torch.Tensor) -> None:
 def png(figure: Figure) -> bytes:
     """The figure's bytes, without the drawing program's name and version."""
     packed = io.BytesIO()
-    figure.savefig(packed, format="png", metadata={"Software": None}, facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
+        figure.savefig(packed, format="png", metadata={"Software": None}, facecolor="white")
     return packed.getvalue()

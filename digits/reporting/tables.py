@@ -7,37 +7,47 @@ from statistics import NormalDist
 import pandas as pd
 import torch
 
-from digits.core.data_shape import CLASSES
+WHOLE = 30  # classes; of more, only the cells of the confusion matrix that are not 0
 
 
-def confusion(predicted: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+def confusion(
+    predicted: torch.Tensor, labels: torch.Tensor, classes: Sequence[str]
+) -> pd.DataFrame:
     """How often each class was predicted as each.
 
     Args:
-        predicted: integer `(N,)`, 0 to 9.
-        labels: integer `(N,)`, 0 to 9.
+        predicted: integer `(N,)`, places in `classes`.
+        labels: the same.
+        classes: their names.
 
     Returns:
-        100 rows of actual, predicted, count, in order; the counts add up to N.
+        Rows of actual, predicted, count, in order; the counts add up to N.
     """
-    cells = labels.long() * CLASSES + predicted.long()
-    counts = torch.bincount(cells, minlength=CLASSES**2).tolist()
-    pairs = [(actual, guess) for actual in range(CLASSES) for guess in range(CLASSES)]
-    return pd.DataFrame(pairs, columns=["actual", "predicted"]).assign(count=counts)
+    size = len(classes)
+    counts = torch.bincount(labels.long() * size + predicted.long(), minlength=size**2).tolist()
+    shown = [cell for cell, count in enumerate(counts) if count or size <= WHOLE]
+    return pd.DataFrame(
+        {
+            "actual": [classes[cell // size] for cell in shown],
+            "predicted": [classes[cell % size] for cell in shown],
+            "count": [counts[cell] for cell in shown],
+        }
+    )
 
 
-def per_digit(table: pd.DataFrame) -> pd.DataFrame:
-    """Examples, errors, recall and error rate in percent of each digit, from `confusion`'s table.
+def per_class(table: pd.DataFrame) -> pd.DataFrame:
+    """Examples, errors, recall and error rate in percent of each class, from `confusion`'s table.
 
-    A digit without examples is omitted.
+    A class without examples is omitted.
     """
-    examples = table.groupby("actual")["count"].sum()
-    correct = table[table["actual"] == table["predicted"]].set_index("actual")["count"]
-    digits = pd.DataFrame({"examples": examples, "errors": examples - correct})
-    digits = digits[digits["examples"] > 0]
-    digits["recall"] = 1 - digits["errors"] / digits["examples"]
-    digits["error_percent"] = 100 * digits["errors"] / digits["examples"]
-    return digits.round(6).rename_axis("digit").reset_index()
+    examples = table.groupby("actual", sort=False)["count"].sum()
+    wrong = table["count"].where(table["actual"] != table["predicted"], 0)
+    errors = wrong.groupby(table["actual"], sort=False).sum()
+    classes = pd.DataFrame({"examples": examples, "errors": errors})
+    classes = classes[classes["examples"] > 0]
+    classes["recall"] = 1 - classes["errors"] / classes["examples"]
+    classes["error_percent"] = 100 * classes["errors"] / classes["examples"]
+    return classes.round(6).rename_axis("class").reset_index()
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

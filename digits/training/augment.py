@@ -17,14 +17,16 @@ def augment(images: torch.Tensor, augmentation: Augmentation, rng: torch.Generat
     """Every image changed by its own random amounts; unchanged if everything is off.
 
     Args:
-        images: float32 `(N, 1, H, W)`, 0 to 255, background 0.
+        images: float32 `(N, channels, H, W)`, 0 to 255.
         augmentation: the amounts.
         rng: on the device of `images`.
 
     Returns:
         float32, shaped as `images`.
     """
-    return _affine(images, augmentation, rng)
+    images = _affine(images, augmentation, rng)
+    images = _flip(images, augmentation, rng)
+    return _jitter(images, augmentation, rng)
 
 
 def fork(rng: torch.Generator, purpose: str) -> torch.Generator:
@@ -42,7 +44,7 @@ def _affine(images: torch.Tensor, augmentation: Augmentation, rng: torch.Generat
 
     Shears are uniform within +-`shear` degrees, scale factors within 1 +-`scale`, angles within
     +-`rotation` degrees, shifts within +-`translation` of the width in x and in y. Pixels that
-    come in at the edges are 0.
+    come in at the edges are 0, or with `padding: border` those of the edge.
 
     With `interpolation: nearest` shifts are rounded to whole pixels; without shear and scale
     these are torchvision's RandomRotation and RandomAffine at their defaults.
@@ -64,7 +66,7 @@ def _affine(images: torch.Tensor, augmentation: Augmentation, rng: torch.Generat
         images,
         _grid(angle, shift, factor, slope, images.shape[-1]),
         mode=augmentation.interpolation,
-        padding_mode="zeros",
+        padding_mode=augmentation.padding,
         align_corners=False,
     )
 
@@ -85,3 +87,28 @@ def _grid(
     grid = torch.view_as_real((plane - offset).mul_(turn))
     grid[..., 0].addcmul_(slope.view(-1, 1, 1), grid[..., 1])
     return grid
+
+
+def _flip(images: torch.Tensor, augmentation: Augmentation, rng: torch.Generator) -> torch.Tensor:
+    """Each image mirrored with probability 1/2, in every direction that is on."""
+    for name, dimension in (("horizontal_flip", 3), ("vertical_flip", 2)):
+        if getattr(augmentation, name):
+            random = torch.rand(len(images), generator=fork(rng, name), device=images.device)
+            is_flipped = (random < 0.5).view(-1, 1, 1, 1)
+            images = torch.where(is_flipped, images.flip(dimension), images)
+    return images
+
+
+def _jitter(images: torch.Tensor, augmentation: Augmentation, rng: torch.Generator) -> torch.Tensor:
+    """Brightness, contrast and saturation times a factor within 1 +- each, within 0 to 255."""
+    for name in ("brightness", "contrast", "saturation"):
+        amount = getattr(augmentation, name)
+        if not amount:
+            continue
+        random = torch.rand(len(images), generator=fork(rng, name), device=images.device)
+        factor = 1 + amount * (2 * random.view(-1, 1, 1, 1) - 1)
+        grey = images.mean(1, keepdim=True)
+        towards = {"brightness": 0, "contrast": grey.mean((2, 3), keepdim=True), "saturation": grey}
+        images = torch.lerp(torch.zeros_like(images) + towards[name], images, factor)
+        images = images.clamp(0, 255)
+    return images

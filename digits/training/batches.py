@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from digits.core.config import Augmentation
-from digits.core.split import Split
+from digits.core.split import Split, channels_first
 from digits.training.augment import augment
 
 AT_ONCE = 1024  # images augmented together; takes half the time of 128 at a time
@@ -23,10 +23,10 @@ def batches(
         rng: draws the order and the augmentation.
 
     Yields:
-        images float32 `(N, 1, H, W)` and their labels uint8 `(N,)`, whole batches one after the
+        images float32 `(N, channels, H, W)` and their labels `(N,)`, whole batches one after the
         other.
     """
     order = torch.randperm(len(split), generator=rng, device=rng.device)
     for indices in order.split(size * max(1, AT_ONCE // size)):
-        images = split.images.index_select(0, indices).unsqueeze(1).float()
+        images = channels_first(split.images.index_select(0, indices)).float()
         yield split.normalisation(augment(images, augmentation, rng)), split.labels[indices]

@@ -103,6 +103,7 @@ def key_of(sections: Iterable[BaseModel], splits: Iterable[Split], device: torch
     for split in splits:
         content = {"images": split.images.cpu(), "labels": split.labels.cpu()}
         digest.update(tensor_file.digest(content, split.normalisation).encode())
+        digest.update(repr(split.shape).encode())
     for path in sorted(path for folder in CODE for path in folder.rglob("*.py")):
         code = path.read_bytes()
         digest.update(f"\n{path.relative_to(LIBRARY)} {len(code)}\n".encode() + code)

@@ -35,7 +35,7 @@ def train_network(
     device = train.images.device
     rng = torch.Generator(device).manual_seed(config.train.seed)
     with device:
-        network = DigitNet(config.model, rng)
+        network = DigitNet(config.model, rng, train.shape)
     return network, fit(network, train, validation, config, rng, after_epoch, checkpoint)
 
 

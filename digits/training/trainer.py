@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from digits.core.split import Normalisation
+from digits.core.split import Normalisation, channels_first
 from digits.network import model_file
 from digits.network.digitnet import DigitNet
 from digits.network.fast.path import FastPath, is_supported
@@ -15,7 +15,7 @@ from digits.training.optimizer import Adam
 
 
 class Trainer(ABC):
-    """Trains a network in place; images are normalised float32 `(N, 1, 28, 28)` unless said."""
+    """Trains a network in place; images are normalised float32 `(N, channels, H, W)`."""
 
     def __init__(self, network: DigitNet, optimizer: Adam) -> None:
         self.network, self.optimizer = network, optimizer
@@ -26,12 +26,12 @@ class Trainer(ABC):
 
         Args:
             images: batches of `train.batch_size`, one after the other; the last may be smaller.
-            labels: uint8 `(N,)`.
+            labels: integer `(N,)`.
             rng: draws the dropout masks.
 
         Returns:
-            Logits `(N, 10)`, of the weights before each step. They and the network are ready after
-            `finish`.
+            Logits `(N, classes)`, of the weights before each step. They and the network are ready
+            after `finish`.
         """
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def classify(self, images: Tensor, normalisation: Normalisation) -> Tensor:
-        """Logits float32 `(N, 10)` of images uint8 `(N, 28, 28)`, as in evaluation."""
+        """Logits float32 `(N, classes)` of raw images uint8, as in evaluation."""
 
 
 def trainer_of(network: DigitNet, optimizer: Adam) -> Trainer:
@@ -120,5 +120,5 @@ class FastTrainer(Trainer):
         self._path.collect_statistics(images, momentum)
 
     def classify(self, images: Tensor, normalisation: Normalisation) -> Tensor:
-        batches = images.unsqueeze(1).split(AT_ONCE)
+        batches = channels_first(images).split(AT_ONCE)
         return torch.cat([self._path.classify(normalisation(batch)) for batch in batches])

@@ -111,9 +111,9 @@ def test_a_page_without_validation_study_pictures_and_earlier_result() -> None:
         "parameters": [],
         "metrics": read(ROOT / "metrics/evaluate.json"),
         "training": {"epoch": 19, "train_loss": 0.1, "temperature": 0.9},
-        "now": dict.fromkeys(("learning_curves", "confusion", "digits", "reliability"), spec),
+        "now": dict.fromkeys(("learning_curves", "confusion", "classes", "reliability"), spec),
         "commonest_error": {"actual": "4", "predicted": "9", "count": "5"},
-        "worst_digit": {"digit": "5", "error_percent": "1.2"},
+        "worst_class": {"class": "5", "error_percent": "1.2"},
     }
     body = render(values)
     assert "No commit has a different result to compare with." in body
@@ -135,9 +135,9 @@ def test_earlier_results_need_the_history(
 
 def test_missing_results_are_named(reported: Project, tmp_path: Path) -> None:
     project = reported.copy_to(tmp_path / "project")
-    (project.path / "plots/digits.csv").unlink()
+    (project.path / "plots/classes.csv").unlink()
     message = project.run("python", "-m", "tools.report", fails=True)
-    assert message == "error: plots/digits.csv: no such file; `make repro` makes it\n"
+    assert message == "error: plots/classes.csv: no such file; `make repro` makes it\n"
 
 
 def test_the_committed_svgs_are_those_of_the_committed_tables(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_committed_svgs_are_those_of_the_committed_tables(tmp_path: Path) ->
 
 def test_intervals_are_those_of_wilson() -> None:
     """The template computes them from a digit's errors; the SVG has them as text."""
-    svg, table = committed("plots/digits.svg"), committed("plots/digits.csv")
+    svg, table = committed("plots/classes.svg"), committed("plots/classes.csv")
     for digit, examples, errors, *_ in (row.split(",") for row in table.splitlines()[1:]):
         low, high = (100 * share for share in wilson_interval(int(errors), int(examples)))
         text = rf'aria-label="[^"]*: {digit}; [^"]*from: {low:.2f}; to: {high:.2f}'

@@ -61,11 +61,11 @@ def test_the_pipeline_runs_with_all_of_them(project: Project, tmp_path: Path) ->
 
     project.change("download", source="letters", files=None)
     project.change("model", blocks=[4, "average", 4, "pool"])
-    project.change("augment", contrast=0.3)
+    project.change("augment", noise=0.3)
     project.dvc("repro")
 
     assert "Letters A to J" in project.read("models/README.md").decode()
-    assert "contrast ±30 %" in project.read("models/README.md").decode()
+    assert "noise ±30 %" in project.read("models/README.md").decode()
     metrics = json.loads(project.read("metrics/evaluate.json"))
     assert metrics["details"][0]["dataset"] == "letters"
     assert metrics["accuracy"] <= metrics["top2_accuracy"] <= 1

@@ -39,7 +39,7 @@ def test_the_first_run_runs_every_stage_and_the_second_none(
 @pytest.mark.parametrize(
     ("section", "key", "value", "stages"),
     [
-        ("download", "source", "sample", {"check", "download", "evaluate", "card"}),
+        ("download", "source", "sample", {"check", "download", "preprocess", "evaluate", "card"}),
         ("preprocess", "validation_size", 50, {"check", "preprocess", "card"}),
         ("model", "dropout", 0.1, {"check", "train", "evaluate", "card"}),
         ("augment", "rotation", 5, {"check", "train", "evaluate", "card"}),
@@ -63,7 +63,7 @@ def test_two_commits_can_be_compared(longer: Project) -> None:
     assert "train.epochs" in longer.dvc("params", "diff", "HEAD~1")
     longer.dvc("plots", "diff", "HEAD~1")
     page = (longer.path / "dvc_plots/index.html").read_text()
-    for title in ("Learning curves", "Confusion matrix of the test set", "Errors by digit"):
+    for title in ("Learning curves", "Confusion matrix of the test set", "Errors by class"):
         assert page.count(f'"text": "{title}"') == 1, "each plot once"
     pictures = sorted(path.name for path in (longer.path / "dvc_plots/static").iterdir())
     assert pictures == [

@@ -3,6 +3,7 @@
 import torch
 
 from digits.core.config import Architecture
+from digits.core.data_shape import MNIST, DataShape
 from digits.network.digitnet import DigitNet
 
 Blocks = list[int | str]
@@ -18,9 +19,10 @@ def network(
     dropout: float = 0,
     seed: int = 0,
     bias_free: bool = False,
+    shape: DataShape = MNIST,
 ) -> DigitNet:
     architecture = Architecture(blocks=blocks, hidden=hidden, dropout=dropout, bias_free=bias_free)
-    return DigitNet(architecture, seeded(seed))
+    return DigitNet(architecture, seeded(seed), shape)
 
 
 def trained(blocks: Blocks, hidden: int | None = None, seed: int = 0) -> DigitNet:

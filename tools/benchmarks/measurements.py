@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NoReturn
 
 # isort: off
@@ -122,9 +123,8 @@ def _train(images: int) -> Split:
     """The pipeline's training split, cut or repeated to `images` images."""
     train = split.load(ROOT / paths.TRAIN)
     times = -(-images // len(train))
-    repeated = Split(
-        train.images.repeat(times, 1, 1), train.labels.repeat(times), train.normalisation
-    )
+    more = train.images.repeat(times, 1, 1)
+    repeated = replace(train, images=more, labels=train.labels.repeat(times))
     return repeated.first(images)
 
 
@@ -132,9 +132,8 @@ def _splits(recipe: Config) -> tuple[Split, Split]:
     """The training and the test split of a recipe."""
     from digits.sources import preprocess  # scikit-learn takes more than a second
 
-    raw = ROOT / paths.RAW
-    train, _ = preprocess.training_splits(raw, recipe.preprocess)
-    return train, preprocess.test_split(raw, train.normalisation)
+    prepared = preprocess.prepare(recipe, ROOT / paths.RAW, ROOT / paths.PICTURES)
+    return prepared.train, prepared.test
 
 
 if __name__ == "__main__":

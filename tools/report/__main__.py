@@ -2,7 +2,7 @@
 
 Reads metrics/, the tables and pictures in plots/ and, through DVC, the newest commit with
 different results. Writes dvc_plots/index.html and, for the README, plots/learning_curves.svg,
-confusion.svg, digits.svg and reliability.svg. The words and markup of the page are in
+confusion.svg, classes.svg and reliability.svg. The words and markup of the page are in
 page.html.jinja.
 """
 
@@ -10,6 +10,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from digits.core import config, files
@@ -47,8 +48,9 @@ def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) 
         "study": read(paths.STUDY),
         "now": now,
         "both": both,
-        "commonest_error": max(errors, key=lambda row: int(row["count"])),
-        "worst_digit": max(rows_of(now["digits"]), key=lambda row: float(row["error_percent"])),
+        "commonest_error": max(errors, key=lambda row: int(row["count"]), default=None),
+        "counts": pd.read_csv(paths.DATA).to_dict("records"),
+        "worst_class": max(rows_of(now["classes"]), key=lambda row: float(row["error_percent"])),
         "pictures": {name: base64.b64encode(png).decode() for name, png in pictures.items()},
         "earlier": earlier,
         "subject": results.git("log", "-1", "--format=%s", earlier).strip() if earlier else "",

@@ -12,7 +12,7 @@ from typing import Any
 from digits.core.errors import UserError
 from stages import paths
 
-TABLES = [paths.CURVES, paths.CONFUSION, paths.DIGITS, paths.RELIABILITY]
+TABLES = [paths.CURVES, paths.CONFUSION, paths.CLASSES, paths.RELIABILITY]
 
 Spec = dict[str, Any]  # a Vega-Lite plot with its rows
 Changes = dict[str, dict[str, dict[str, Any]]]  # by file and name: old, new, and diff of numbers
@@ -38,7 +38,7 @@ def git(*arguments: str) -> str:
 
 def require_results() -> None:
     """Raise a UserError that names the first file that is missing or empty."""
-    for path in (paths.TEST_METRICS, paths.TRAIN_METRICS, *TABLES):
+    for path in (paths.TEST_METRICS, paths.TRAIN_METRICS, paths.DATA, *TABLES):
         if not path.is_file():
             raise UserError(f"{path}: no such file; `make repro` makes it")
     for table in TABLES:

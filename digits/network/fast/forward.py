@@ -52,18 +52,21 @@ def _read(piece: Piece, octet: int, window: int, layer: Any) -> None:
     """Put eight images side by side, pooled if a pool comes first; unused lanes are 0."""
     f, images = piece.net.features[octet], piece.job.images
     used, begin = lanes_used(piece, octet), piece.begin + octet * LANES
-    for r in range(layer.size):
-        for p in range(layer.size):
-            at = layer.x + r * layer.pitch + p * LANES
-            for lane in range(used):
-                value = images[begin + lane, window * r, window * p]
-                if window > 1:
-                    for a in range(window):
-                        for b in range(window):
-                            value = max(value, images[begin + lane, window * r + a, window * p + b])
-                f[at + lane] = value
-            for lane in range(used, LANES):
-                f[at + lane] = 0
+    height = images.shape[1] // layer.inputs
+    for c in range(layer.inputs):
+        for r in range(layer.size):
+            row = c * height + window * r
+            for p in range(layer.size):
+                at = layer.x + c * layer.plane + r * layer.pitch + p * LANES
+                for lane in range(used):
+                    value = images[begin + lane, row, window * p]
+                    if window > 1:
+                        for a in range(window):
+                            for b in range(window):
+                                value = max(value, images[begin + lane, row + a, window * p + b])
+                    f[at + lane] = value
+                for lane in range(used, LANES):
+                    f[at + lane] = 0
 
 
 @inlined

@@ -51,8 +51,8 @@ class Job(NamedTuple):
 
     mode: int
     batch: int
-    images: Array  # (N, height, width)
-    labels: npt.NDArray[np.uint8]  # (N,)
+    images: Array  # (N, channels * height, width)
+    labels: npt.NDArray[np.integer]  # (N,)
     masks: Array  # of dropout, batch after batch and layer after layer: (images, inputs)
     mask_size: int  # of one image
     rates: npt.NDArray[np.float64]  # (batches, 3): Adam's step size, its root's factor, beta1

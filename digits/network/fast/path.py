@@ -41,9 +41,9 @@ def is_supported(network: DigitNet) -> bool:
 class FastPath:
     """Trains a network in place, whose weights become parts of one tensor.
 
-    Images are floating point `(N, 1, 28, 28)`, normalised; N is at least 1. The same bits whatever
-    the number of threads. `train` leaves the work to the other threads, so that the caller can
-    prepare the next images meanwhile; `finish` helps them and waits.
+    Images are floating point `(N, channels, H, W)`, normalised; N is at least 1. The same bits
+    whatever the number of threads. `train` leaves the work to the other threads, so that the caller
+    can prepare the next images meanwhile; `finish` helps them and waits.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FastPath:
 
         Args:
             images: the batches, one after the other; the last one may be smaller.
-            labels: uint8 `(N,)`.
+            labels: integer `(N,)`.
             batch: images of a step.
             masks: what dropout multiplies by, batch after batch and in it layer after layer:
                 `(images of the batch, features)`, flat. Empty without dropout.
@@ -87,8 +87,8 @@ class FastPath:
             decay: the weight decay.
 
         Returns:
-            Logits `(N, 10)`, of the weights before each step. They and the network are ready after
-            `finish`.
+            Logits `(N, classes)`, of the weights before each step. They and the network are ready
+            after `finish`.
         """
         return self._start(native.TRAIN, images, batch, MOMENTUM, labels, masks, rates, decay)
 
@@ -98,7 +98,7 @@ class FastPath:
         self.finish()
 
     def classify(self, images: Tensor, batch: int = 128) -> Tensor:
-        """Logits `(N, 10)`, with the running statistics and without dropout."""
+        """Logits `(N, classes)`, with the running statistics and without dropout."""
         logits = self._start(native.CLASSIFY, images, batch, 0)
         self.finish()
         return logits

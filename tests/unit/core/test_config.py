@@ -23,12 +23,15 @@ def test_committed_files_are_valid_and_comment_every_value(file: Path) -> None:
         assert "#" in line or not line.startswith(" "), f"{file.name}: no comment on: {line}"
 
 
+FORMS = (1, "pad", "zeros")  # of pictures: grey, and what is done where they end
+
+
 def test_a_key_that_is_left_out_is_off() -> None:
     content = YAML(typ="safe").load(FULL)
     for section, field in Config.model_fields.items():
         for key, value in field.annotation.model_fields.items():
             if not value.is_required():
-                assert value.default in (0, None, "nearest", "cpu"), "off"
+                assert value.default in (0, None, "nearest", "cpu", *FORMS), "off"
                 content[section][key] = value.default
                 explicit = check(Config, content, "params.yaml")
                 del content[section][key]

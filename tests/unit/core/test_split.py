@@ -45,7 +45,7 @@ VALID = {"images": IMAGES, "labels": LABELS}
         (VALID | {"images": IMAGES.float()}, 0.3, "images are torch.float32 of shape"),
         (VALID | {"images": IMAGES[:2]}, 0.3, r"images are .*expected .*\(3, 28, 28\)"),
         (VALID | {"labels": LABELS + 10}, 0.3, "label 1., expected 0 to 9"),
-        (VALID, 0, "has no valid Normalisation"),
+        (VALID, 0, "has no valid SplitHeader"),
     ],
 )
 def test_tensors_that_are_no_split_are_refused(

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from digits.core.data_shape import MNIST, DataShape
 from digits.network.digitnet import DigitNet
 from digits.network.fast.path import FastPath, is_supported
 from digits.training.metrics import loss
@@ -16,6 +17,7 @@ from tests.project import ROOT
 from tests.unit.networks import Blocks, network, seeded
 
 # blocks, hidden and images: the recipes' shapes, then odd channels, odd sizes, images left over
+LEAVES = DataShape(21, 3, ("oak", "elm", "yew"), "pad")
 NETWORKS: list[tuple[Blocks, int | None, int]] = [
     ([8, "pool", 16, "pool", 32, "pool"], 32, 24),
     ([8, 8, "pool", 12, "pool", 14, "pool"], None, 20),
@@ -30,14 +32,22 @@ NETWORKS: list[tuple[Blocks, int | None, int]] = [
     (["9 valid", "pool", "pool", 3, "4 valid", "2 valid", "gap"], 6, 10),
     (["3 valid", "pool", "pool", "8 valid", "5 valid"], 4, 17),
 ]
+SHAPED = [(*each, MNIST) for each in NETWORKS] + [
+    # in colour, of an odd size, with other classes
+    ([8, "pool", "7 valid", "gap"], None, 19, LEAVES),
+    (["pool", 5, "pool", 6], 9, 12, LEAVES),
+]
 
 
-def drawn_network(blocks: Blocks, hidden: int | None, dtype: torch.dtype) -> DigitNet:
+def drawn_network(
+    blocks: Blocks, hidden: int | None, dtype: torch.dtype, shape: DataShape = MNIST
+) -> DigitNet:
     """A network whose BatchNorm is not the identity; some scales are negative.
 
     Convolutions have biases in networks that end without average pooling.
     """
-    rng, made = seeded(), network(blocks, hidden, bias_free="gap" in blocks).to(dtype)
+    rng, made = seeded(), network(blocks, hidden, bias_free="gap" in blocks, shape=shape)
+    made.to(dtype)
     for name, weight in made.named_parameters():
         if name.startswith("bn"):
             torch.nn.init.uniform_(weight, -1.5, 1.5, rng)
@@ -47,11 +57,15 @@ def drawn_network(blocks: Blocks, hidden: int | None, dtype: torch.dtype) -> Dig
     return made.train()
 
 
-def images_of(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+def images_of(
+    count: int, dtype: torch.dtype, shape: DataShape = MNIST
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Images whose left half is all alike, as paper is, and labels."""
-    images = torch.randn(count, 1, 28, 28, generator=seeded(1), dtype=dtype)
-    images[:, :, :, :14] = -0.4
-    return images, torch.randint(0, 10, (count,), generator=seeded(2), dtype=torch.uint8)
+    size = (count, shape.channels, shape.size, shape.size)
+    images = torch.randn(size, generator=seeded(1), dtype=dtype)
+    images[:, :, :, : shape.size // 2] = -0.4
+    classes = len(shape.classes)
+    return images, torch.randint(0, classes, (count,), generator=seeded(2), dtype=torch.uint8)
 
 
 def step(
@@ -78,14 +92,19 @@ def masks_of(features: list[int], images: torch.Tensor) -> list[torch.Tensor]:
     ]
 
 
-@pytest.mark.parametrize(("blocks", "hidden", "count"), NETWORKS)
+@pytest.mark.parametrize(("blocks", "hidden", "count", "shape"), SHAPED)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-2)])
 def test_a_step_is_torchs(
-    blocks: Blocks, hidden: int | None, count: int, dtype: torch.dtype, tolerance: float
+    blocks: Blocks,
+    hidden: int | None,
+    count: int,
+    shape: DataShape,
+    dtype: torch.dtype,
+    tolerance: float,
 ) -> None:
-    ours = drawn_network(blocks, hidden, dtype)
+    ours = drawn_network(blocks, hidden, dtype, shape)
     plain = copy.deepcopy(ours).double()
-    images, labels = images_of(count, torch.float64)
+    images, labels = images_of(count, torch.float64, shape)
     linear = [m.in_features for m in plain.modules() if isinstance(m, torch.nn.Linear)]
     masks = iter(masks_of(linear, images))
     plain.dropout.forward = lambda input, rng=None: input * next(masks)  # type: ignore[method-assign]
@@ -106,10 +125,12 @@ def test_a_step_is_torchs(
         assert torch.allclose(value.double(), theirs.double(), rtol=tolerance), name
 
 
-@pytest.mark.parametrize(("blocks", "hidden", "count"), NETWORKS)
-def test_classifying_is_torchs_evaluation(blocks: Blocks, hidden: int | None, count: int) -> None:
-    made = drawn_network(blocks, hidden, torch.float64)
-    images, _ = images_of(count, torch.float64)
+@pytest.mark.parametrize(("blocks", "hidden", "count", "shape"), SHAPED)
+def test_classifying_is_torchs_evaluation(
+    blocks: Blocks, hidden: int | None, count: int, shape: DataShape
+) -> None:
+    made = drawn_network(blocks, hidden, torch.float64, shape)
+    images, _ = images_of(count, torch.float64, shape)
     expected = copy.deepcopy(made).eval()(images)
     moment = torch.zeros(sum(w.numel() for w in made.parameters()), dtype=torch.float64)
     path = FastPath(made, moment, moment.clone())

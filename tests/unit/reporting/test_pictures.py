@@ -13,7 +13,9 @@ from tests import drawn
 
 
 def worst(count: int) -> bytes:
-    return pictures.worst_errors(drawn.split(count).images, [1] * count, [2] * count, [3.5] * count)
+    return pictures.worst_errors(
+        drawn.split(count).images, ["1"] * count, ["2"] * count, [3.5] * count
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 40])

@@ -6,19 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from digits.reporting.tables import confusion, per_digit, wilson_interval
+from digits.core.data_shape import DIGITS
+from digits.reporting.tables import confusion, per_class, wilson_interval
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=50))
 def test_counts_add_up(pairs: list[tuple[int, int]]) -> None:
     labels, predicted = map(list, zip(*pairs, strict=True))
-    table = confusion(torch.tensor(predicted), torch.tensor(labels, dtype=torch.uint8))
+    table = confusion(torch.tensor(predicted), torch.tensor(labels, dtype=torch.uint8), DIGITS)
     assert len(table) == 100
     assert table["count"].sum() == len(labels)
-    for digit in range(10):
-        assert table[table["actual"] == digit]["count"].sum() == labels.count(digit)
-        assert table[table["predicted"] == digit]["count"].sum() == predicted.count(digit)
-    digits = per_digit(table)
+    for digit, name in enumerate(DIGITS):
+        assert table[table["actual"] == name]["count"].sum() == labels.count(digit)
+        assert table[table["predicted"] == name]["count"].sum() == predicted.count(digit)
+    digits = per_class(table)
     wrong = sum(a != b for a, b in zip(labels, predicted, strict=True))
     assert digits["errors"].sum() == wrong
     assert digits["examples"].sum() == len(labels)
@@ -26,11 +27,11 @@ def test_counts_add_up(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_rows_name_the_actual_digit_first_and_omit_digits_without_examples() -> None:
-    table = confusion(torch.tensor([3, 3]), torch.tensor([3, 4], dtype=torch.uint8))
+    table = confusion(torch.tensor([3, 3]), torch.tensor([3, 4], dtype=torch.uint8), DIGITS)
     cells = table.query("count == 1")[["actual", "predicted"]]
-    assert cells.to_numpy().tolist() == [[3, 3], [4, 3]]
-    assert per_digit(table)["digit"].tolist() == [3, 4]
-    assert per_digit(table)["recall"].tolist() == [1.0, 0.0]
+    assert cells.to_numpy().tolist() == [["3", "3"], ["4", "3"]]
+    assert per_class(table)["class"].tolist() == ["3", "4"]
+    assert per_class(table)["recall"].tolist() == [1.0, 0.0]
 
 
 def test_the_wilson_interval_of_a_published_example() -> None:

@@ -44,7 +44,7 @@ def test_files_arrive_together_and_none_is_fetched_again(tmp_path: Path) -> None
 
 def test_an_unknown_source_is_refused_with_a_hint() -> None:
     message = r"^params.yaml: download.source is 'mnits': did you mean 'mnist'\? should be 'mnist'"
-    with pytest.raises(UserError, match=f"{message}, .*'sample' or 'own'$"):
+    with pytest.raises(UserError, match=f"{message}, .*'own' or 'folder'$"):
         find("mnits")
 
 

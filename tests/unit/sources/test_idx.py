@@ -29,9 +29,6 @@ def test_encoded_arrays_are_read(tmp_path: Path) -> None:
         assert np.array_equal(idx.read_images(path), IMAGES)
     path.write_bytes(idx.encode(LABELS))
     assert np.array_equal(idx.read_labels(path), LABELS)
-    path.write_bytes(idx.encode(np.array([0, 9, 10], np.uint8)))
-    with pytest.raises(UserError, match="label 10, expected 0 to 9"):
-        idx.read_labels(path)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +38,8 @@ def test_encoded_arrays_are_read(tmp_path: Path) -> None:
         (header(2051, 2), "truncated: the IDX header has only 8 bytes"),
         (header(2049, 2, 28, 28) + bytes(1568), "magic number 2049, expected 2051"),
         (header(0x0D03, 2, 28, 28) + bytes(6272), "magic number 3331, expected 2051"),
-        (header(2051, 2, 14, 56) + bytes(1568), r"items of \(14, 56\) pixels, expected \(28, 28\)"),
+        (header(2051, 2, 0, 28), r"items of \(0, 28\) pixels, expected 1 to 1024"),
+        (header(2051, 2, 28, 1025), r"items of \(28, 1025\) pixels, expected 1 to 1024"),
         (header(2051, 0, 28, 28), "0 items, expected 1 to"),
         (header(2051, 2**32 - 1, 28, 28), "4,294,967,295 items, expected 1 to"),
         *(

@@ -12,14 +12,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.core.config import Preprocess
+from digits.core.config import Config, Download, Preprocess
+from digits.core.data_shape import MNIST
 from digits.core.errors import UserError
 from digits.core.split import Normalisation
 from digits.sources import catalog, idx
-from digits.sources.preprocess import measure_normalisation, split_indices, training_splits
-from digits.sources.preprocess import test_split as read_test_split
+from digits.sources.preprocess import measure_normalisation, prepare, split_indices
 from tests import drawn
 
+CONFIG = Config.model_construct(
+    download=Download(source="mnist"), preprocess=Preprocess(validation_size=100, seed=0)
+)
 LABELS = torch.arange(200, dtype=torch.uint8) % 10
 
 
@@ -87,8 +90,9 @@ def compensated_sum(numbers: Iterable[float]) -> float:
 
 def test_the_splits_hold_every_image_of_the_files(tmp_path: Path) -> None:
     drawn.write_idx(tmp_path)
-    train, validation = training_splits(tmp_path, Preprocess(validation_size=100, seed=0))
-    test = read_test_split(tmp_path, train.normalisation)
+    prepared = prepare(CONFIG, tmp_path, tmp_path)
+    train, validation, test = prepared.train, prepared.validation, prepared.test
+    assert train.shape == validation.shape == test.shape == MNIST
     assert (len(train), len(validation)) == (500, 100)
     pairs = (
         sorted((int(label), bytes(image)) for image, label in zip(images, labels, strict=True))
@@ -113,4 +117,4 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     (tmp_path / catalog.TRAIN_LABELS).write_bytes(idx.encode(drawn.draw(599, 1)[1]))
     message = f"600 images in {catalog.TRAIN_IMAGES}, but 599 labels in {catalog.TRAIN_LABELS}"
     with pytest.raises(UserError, match=message):
-        training_splits(tmp_path, Preprocess(validation_size=100, seed=0))
+        prepare(CONFIG, tmp_path, tmp_path)

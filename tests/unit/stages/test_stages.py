@@ -14,6 +14,7 @@ from digits.core import config, files, split
 from digits.core.errors import UserError
 from digits.network import model_file, model_origin
 from digits.network.digitnet import DigitNet
+from digits.reporting import galleries
 from digits.training import environment, loop
 from digits.training.loop import measure_split
 from stages import check, evaluate, paths, train
@@ -43,6 +44,7 @@ def untrained() -> DigitNet:
     sections = [parameters.model, parameters.augment, parameters.train]
     model_origin.save(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
     files.write_metrics(paths.TRAIN_METRICS, {}, {"temperature": 1.5})
+    files.write(paths.FILES, b"split,file\n")
     return made
 
 
@@ -139,8 +141,8 @@ def test_train_writes_what_belongs_together(monkeypatch: pytest.MonkeyPatch) -> 
 def test_evaluate_scores_every_image_once(
     untrained: DigitNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "ERRORS_SHOWN", 4)  # drawing takes longer than scoring
-    monkeypatch.setattr(evaluate, "VERSIONS_SHOWN", 1)
+    monkeypatch.setattr(galleries, "ERRORS_SHOWN", 4)  # drawing takes longer than scoring
+    monkeypatch.setattr(galleries, "VERSIONS_SHOWN", 1)
     evaluate.main()
     metrics = json.loads(paths.TEST_METRICS.read_text())
     assert set(metrics) == {"errors", "loss", "accuracy", "parameters", "details"}
@@ -156,19 +158,19 @@ def test_evaluate_scores_every_image_once(
     table = pd.read_csv(paths.CONFUSION)
     assert (len(table), table["count"].sum()) == (100, 1234)
     assert table.query("actual != predicted")["count"].sum() == errors
-    bars = pd.read_csv(paths.DIGITS)
+    bars = pd.read_csv(paths.CLASSES)
     assert bars["errors"].sum() == errors
-    assert metrics["recall"] == dict(zip(bars["digit"].astype(str), bars["recall"], strict=True))
-    for path in (paths.WORST_ERRORS, paths.AUGMENTATION):
+    assert metrics["recall"] == dict(zip(bars["class"].astype(str), bars["recall"], strict=True))
+    for path in (paths.WORST_ERRORS, paths.TRAINING_DATA, paths.AUGMENTATION):
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_evaluate_shows_the_worst_errors_first(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[float]] = []
-    monkeypatch.setattr(evaluate.pictures, "worst_errors", lambda *rest: shown.extend(rest) or b"")
-    evaluate.draw_errors(TEST, torch.randn(1234, 10, generator=seeded(1)))
-    _, labels, predicted, losses = shown
-    assert len(losses) == evaluate.ERRORS_SHOWN
+    monkeypatch.setattr(galleries.pictures, "worst_errors", lambda *rest: shown.extend(rest) or b"")
+    galleries.draw_errors(TEST, torch.randn(1234, 10, generator=seeded(1)), ())
+    _, labels, predicted, losses, _ = shown
+    assert len(losses) == galleries.ERRORS_SHOWN
     assert losses == sorted(losses, reverse=True)
     assert all(label != digit for label, digit in zip(labels, predicted, strict=True))
 

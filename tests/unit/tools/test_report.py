@@ -31,7 +31,7 @@ def values() -> dict[str, Any]:
         "learning_curves": {"data": {"values": [{"epoch": "1", ODD: ODD}]}},
         "confusion": {"data": {"values": [row]}},
         "reliability": {"data": {"values": [{"probability": "0.9", "accuracy": "1.0"}]}},
-        "digits": {"data": {"values": [{"digit": "1", "error_percent": "1", "errors": "1"}]}},
+        "classes": {"data": {"values": [{"class": "1", "error_percent": "1", "errors": "1"}]}},
     }
     shown = variables(None, specs, specs)
     change = {"old": ODD, "new": 2, "diff": 1}
@@ -51,6 +51,6 @@ def test_incomplete_metrics_and_empty_tables_are_named() -> None:
     paths.TEST_METRICS.write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="metrics/: incomplete: .*'accuracy_low'.*`make repro`"):
         render(values())
-    paths.DIGITS.write_text(paths.DIGITS.read_text().splitlines()[0] + "\n")
-    with pytest.raises(UserError, match="plots/digits.csv: has no rows; "):
+    paths.CLASSES.write_text(paths.CLASSES.read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match="plots/classes.csv: has no rows; "):
         results.require_results()
