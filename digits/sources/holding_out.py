@@ -16,7 +16,7 @@ Numbers = npt.NDArray[np.int64]
 
 THUMBNAIL = 8  # pixels, height and width
 NEAR = 4 * THUMBNAIL**2  # squared distance: two grey levels of 255 in every pixel
-AT_ONCE = 2000  # thumbnails compared with all others
+AT_ONCE = 500  # thumbnails compared with all others
 
 
 def near_duplicates(images: npt.NDArray[np.uint8]) -> Numbers:

@@ -63,7 +63,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     code = code.replace("~/leaves", str(tmp_path / "leaves"))
     code = code.replace("cd classifier", "cd classifier && git config user.name x")
     code = code.replace(
-        "\ncp recipes", "\nsed -i 's/epochs: 40/epochs: 2/; s/: 100/: 9/' recipes/*\ncp recipes"
+        "\ncp recipes", "\nsed -i 's/epochs: 40/epochs: 6/; s/: 100/: 9/' recipes/*\ncp recipes"
     )
     project = Project(tmp_path / "clones", original.mirror)
     project.path.mkdir()
@@ -98,6 +98,7 @@ def prepare(tmp_path: Path, draw: Callable[[Path], None], **preprocess: object) 
             "download": {"source": "folder", "files": None},
             "preprocess": {"validation_size": 12, **preprocess},
             "model": TINY,
+            "train": {"batch_size": 10},
         },
     )
     return project
