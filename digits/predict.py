@@ -177,21 +177,19 @@ def shown_name(row: Row) -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows as lines of text, in columns."""
-    names = [shown_name(row) for row in rows]
-    width = max(map(len, names))
     kind = "digit" if "digit" in rows[0] else "class"
-    wide, next_wide = (max(least, *(len(str(row[key])) for row in rows)) for key, least in (
-        (kind, 5), ("runner_up", 9)))  # fmt: skip
-    lines = [
-        f"{'image':{width}}  {kind:>{wide}}  probability  {'runner-up':>{next_wide}}  probability"
-    ]
-    for name, row in zip(names, rows, strict=True):
+    lines = [["image", kind, "probability", "runner-up", "probability", ""]]
+    for row in rows:
         first, second = 100 * float(row["probability"]), 100 * float(row["runner_up_probability"])
-        lines.append(
-            f"{name:{width}}  {row[kind]:>{wide}}  {first:>9.2f} %"
-            f"  {row['runner_up']:>{next_wide}}  {second:>9.2f} %  {row['note']}".rstrip()
-        )
-    return "\n".join(lines)
+        shown = [shown_name(row), str(row[kind]), f"{first:.2f} %", str(row["runner_up"])]
+        lines.append([*shown, f"{second:.2f} %", str(row["note"])])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([
+            line[0].ljust(widths[0]), *map(str.rjust, line[1:5], widths[1:5]), line[5]
+        ]).rstrip()
+        for line in lines
+    )  # fmt: skip
 
 
 def main() -> None:

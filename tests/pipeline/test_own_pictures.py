@@ -59,7 +59,9 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     original = make_project(tmp_path)
     odd_names(tmp_path / "leaves")
     code = documented.commands("docs/own_pictures.md", "In five commands")
-    code = code.replace("<address>", str(original.path)).replace("~/new.jpg", "*/*/picture*19.png")
+    code = code.replace("<address>", str(original.path)).replace(
+        "~/new.jpg", "data/pictures/sea*/*19.png"
+    )
     code = code.replace("~/leaves", str(tmp_path / "leaves"))
     code = code.replace("cd classifier", "cd classifier && git config user.name x")
     code = code.replace(
