@@ -4,19 +4,26 @@ Reads models/model.safetensors, data/prepared/test.safetensors and `download.sou
 Compares `model`, `augment`, `train` and the other two splits with models/origin.json; takes the
 temperature from metrics/train.json. Writes metrics/evaluate.json and, in plots/, confusion.csv,
 classes.csv, reliability.csv, worst_errors.png, training_data.png and augmentation.png.
+
+With --model, scores another network and writes nothing.
 """
 
+import json
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
+from digits import pretrained
 from digits.core import config, files, split
 from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
+from digits.core.split import Split
 from digits.network import model_file, model_origin
+from digits.network.digitnet import DigitNet
 from digits.reporting import galleries
 from digits.reporting.calibration import calibration_error, reliability
 from digits.reporting.tables import confusion, per_class, wilson_interval
@@ -40,6 +47,43 @@ def test_files() -> list[str]:
     return table.query("split == 'test'")["file"].tolist()
 
 
+def scores(
+    path: Path, network: DigitNet, test: Split, logits: torch.Tensor, by_class: pd.DataFrame
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metrics of the network in a file: those to decide by, and details.
+
+    Raises:
+        UserError: the loss is not finite.
+    """
+    metrics, errors = measure(logits, test.labels), sum(by_class["errors"].tolist())
+    low, high = wilson_interval(len(test) - errors, len(test))
+    if not math.isfinite(metrics["loss"]):
+        raise UserError(f"{path}: its loss on {paths.TEST} is {metrics['loss']}; train it again")
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return {"errors": errors, **metrics, "parameters": count}, {
+        "examples": len(test),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "balanced_accuracy": by_class["recall"].mean(),
+    }
+
+
+def recall_of(by_class: pd.DataFrame) -> dict[str, float]:
+    """The recall of each class, from `per_class`'s table."""
+    return dict(zip(by_class["class"], by_class["recall"].tolist(), strict=True))
+
+
+def check_test(path: Path, network: DigitNet, test: Split) -> None:
+    """Refuse a test split that is empty or of another shape than the network of a file reads.
+
+    Raises:
+        UserError: it is.
+    """
+    model_file.check_shape(path, network, test)
+    if not len(test):
+        raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
+
+
 def summary(metrics: dict[str, Any]) -> str:
     """The result in a line."""
     low, high = 100 * metrics["accuracy_low"], 100 * metrics["accuracy_high"]
@@ -50,6 +94,19 @@ def summary(metrics: dict[str, Any]) -> str:
     )
 
 
+def score_other(path: Path) -> None:
+    """Score this model file or Hub folder instead, print the result as JSON, write nothing."""
+    torch.set_num_threads(1)  # more would change bits
+    model, test = pretrained.load(path), split.load(paths.TEST)
+    check_test(path, model.network, test)
+
+    logits = model(test.images)
+    by_class = per_class(confusion(logits.argmax(1), test.labels, test.shape.classes))
+    shown, details = scores(path, model.network, test, logits, by_class)
+    print(json.dumps({**shown, **details, "recall": recall_of(by_class)}, indent=2))
+    print(summary(shown | details), file=sys.stderr)
+
+
 def main() -> None:
     parameters = config.read(paths.PARAMETERS)
     torch.set_num_threads(1)  # more would change bits
@@ -58,20 +115,12 @@ def main() -> None:
     sections = [parameters.model, parameters.augment, parameters.train]
     model_origin.check(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
     train, test = (split.load(path, normalisation) for path in (paths.TRAIN, paths.TEST))
-    model_file.check_shape(paths.MODEL, network, test)
-    if not len(test):
-        raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
+    check_test(paths.MODEL, network, test)
 
     logits = model_file.classify(network, test.images, normalisation)
-    metrics = measure(logits, test.labels)
     matrix = confusion(logits.argmax(1), test.labels, test.shape.classes)
     by_class = per_class(matrix)
-    examples, errors = len(test), int((logits.argmax(1) != test.labels).sum())
-    low, high = wilson_interval(examples - errors, examples)
-    if not math.isfinite(metrics["loss"]):
-        raise UserError(
-            f"{paths.MODEL}: its loss on {paths.TEST} is {metrics['loss']}; run `dvc repro` again"
-        )
+    shown, details = scores(paths.MODEL, network, test, logits, by_class)
 
     temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
     calibration = calibrate(logits, test.labels, temperature)
@@ -81,21 +130,16 @@ def main() -> None:
     files.write(paths.WORST_ERRORS, galleries.draw_errors(test, logits, test_files()))
     files.write(paths.TRAINING_DATA, galleries.draw_training_data(train))
     files.write(paths.AUGMENTATION, galleries.draw_augmentation(test, parameters.augment))
-    count = sum(parameter.numel() for parameter in network.parameters())
     details = {
         "dataset": parameters.download.source,
-        "examples": examples,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "balanced_accuracy": by_class["recall"].mean(),
+        **details,
         **calibration,
         "parameter_budget": parameters.model.parameter_budget,
-        "recall": dict(zip(by_class["class"], by_class["recall"].tolist(), strict=True)),
+        "recall": recall_of(by_class),
     }
-    shown = {"errors": errors, **metrics, "parameters": count}
     files.write_metrics(paths.TEST_METRICS, shown, details)
     print(summary(shown | details), file=sys.stderr)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, model=score_other)

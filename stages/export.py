@@ -11,9 +11,9 @@ import sys
 import torch
 
 from digits.core import files, split
+from digits.core.data_shape import channels_first
 from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
-from digits.core.split import channels_first
 from digits.export.onnx_file import activation_maxima, encode, operations_of
 from digits.export.onnx_session import Session
 from digits.network import model_file

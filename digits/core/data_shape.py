@@ -1,6 +1,10 @@
 """What images and labels are, in one place; light to import, so that prediction needs no torch."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIGITS = tuple("0123456789")
 IMAGE_SIZE = 28  # pixels, height and width of MNIST's images
@@ -47,3 +51,16 @@ class DataShape:
 
 
 MNIST = DataShape()
+
+
+def channels_first(images: "Tensor") -> "Tensor":
+    """Raw images, `(N, H, W)` or `(N, H, W, 3)`, as the `(N, channels, H, W)` that layers read."""
+    return images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1)
+
+
+def normalise(images: "Tensor", mean: float, std: float) -> "Tensor":
+    """Images of 0 to 255, any dtype and shape, as float32 of mean 0 and deviation 1.
+
+    Mean and standard deviation are those of the training split, with black 0 and white 1.
+    """
+    return images.float().sub(255 * mean).div_(255 * std)

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from digits.core import tensor_file
-from digits.core.data_shape import MNIST, DataShape
+from digits.core.data_shape import MNIST, DataShape, normalise
 from digits.core.errors import UserError
 
 
@@ -22,7 +22,7 @@ class Normalisation(BaseModel):
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Images of 0 to 255, any dtype and shape, as float32 of mean 0 and deviation 1."""
-        return images.to(torch.float32).sub(255 * self.mean).div_(255 * self.std)
+        return normalise(images, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,6 @@ class SplitHeader(Normalisation):
 def label_type(shape: DataShape) -> torch.dtype:
     """The smallest type that holds every label."""
     return torch.uint8 if len(shape.classes) <= 256 else torch.int16
-
-
-def channels_first(images: torch.Tensor) -> torch.Tensor:
-    """Raw images, `(N, H, W)` or `(N, H, W, 3)`, as the `(N, channels, H, W)` that layers read."""
-    return images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1)
 
 
 def save(path: Path, split: Split) -> None:

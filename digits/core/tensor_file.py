@@ -2,19 +2,24 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as encode
 
 from digits.core import files
 from digits.core.errors import UserError, one_line
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel  # whoever only reads a model may lack it
+
 KEY = "header"  # a single metadata key: with several, safetensors' bytes differ between runs
+ENVELOPE = re.compile(r'\{"sha256":"([0-9a-f]{64})","content":(.*)\}', re.DOTALL)
+AGAIN = "`dvc repro` makes it again"
 
 # Larger than any file of this project; a file that claims more is refused before it takes memory.
 MAX_BYTES = 2**30  # 87,000 colour images of 64x64 pixels, or 1.3 million digits
@@ -22,28 +27,23 @@ MAX_HEADER_BYTES = 4 * 2**20  # room for a row of numbers for each of 10,000 epo
 MAX_DIMENSIONS = 8
 DTYPES = {"BOOL", "U8", "I16", "I32", "I64", "F32", "F64"}  # those that numpy has, too
 
-Header = TypeVar("Header", bound=BaseModel)
+Header = TypeVar("Header", bound="BaseModel")
 
 
 class HeaderError(UserError):
     """The header is not of the kind that was asked for."""
 
 
-class Envelope(BaseModel):
-    """What the metadata key holds as JSON; the digest is that of `content` and all tensors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    content: JsonValue
-
-
-def save(path: Path, tensors: Mapping[str, torch.Tensor], header: BaseModel) -> None:
+def save(path: Path, tensors: Mapping[str, torch.Tensor], header: "BaseModel") -> None:
     """Write tensors and header; the same content gives the same bytes."""
+    files.write(path, encoded(tensors, header.model_dump_json()))
+
+
+def encoded(tensors: Mapping[str, torch.Tensor], header: str) -> bytes:
+    """The file of these tensors and of a header that is JSON already."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = header.model_dump(mode="json")
-    envelope = Envelope(sha256=digest(contiguous, header), content=content)
-    files.write(path, encode(contiguous, metadata={KEY: envelope.model_dump_json()}))
+    envelope = f'{{"sha256":"{_digest(contiguous, header)}","content":{header}}}'
+    return encode(contiguous, metadata={KEY: envelope})
 
 
 def load(path: Path, kind: type[Header]) -> tuple[dict[str, torch.Tensor], Header]:
@@ -53,30 +53,44 @@ def load(path: Path, kind: type[Header]) -> tuple[dict[str, torch.Tensor], Heade
         HeaderError: a header of another kind or version.
         UserError: no such file, not safetensors, or damaged.
     """
+    tensors, text = read(path)
+    try:
+        return tensors, kind.model_validate_json(text)
+    except ValueError:
+        raise HeaderError(f"{path}: has no valid {kind.__name__}; {AGAIN}") from None
+
+
+def read(path: Path, again: str = AGAIN) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors and the header's JSON, both checked against the digest and nothing else.
+
+    `again` says in a message how to get the file again.
+
+    Raises:
+        HeaderError: no header of this project.
+        UserError: no such file, not safetensors, or damaged.
+    """
     try:
         _check_size(path)
         with safe_open(path, framework="pt") as file:  # pyright: ignore
-            envelope = Envelope.model_validate_json((file.metadata() or {}).get(KEY, ""))
-            header = kind.model_validate(envelope.content)
+            envelope = ENVELOPE.fullmatch((file.metadata() or {}).get(KEY, ""))
+            if not envelope:
+                raise HeaderError(f"{path}: has no valid header; {again}")
             names: list[str] = list(file.keys())
             for name in names:
                 view = file.get_slice(name)
                 _check_kind(path, name, view.get_dtype(), view.get_shape())
             tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise UserError(f"{path}: no such file; {again}") from None
     except SafetensorError as error:
         problem = one_line(str(error))
         raise UserError(f"{path}: not a whole safetensors file: {problem}") from None
-    except ValidationError:
-        raise HeaderError(
-            f"{path}: has no valid {kind.__name__}; `dvc repro` makes it again"
-        ) from None
-    sha256 = digest(tensors, header)
-    if sha256 != envelope.sha256:
+    expected, header = envelope.groups()
+    sha256 = _digest(tensors, header)
+    if sha256 != expected:
         raise UserError(
-            f"{path}: damaged: its header says sha256 {envelope.sha256}, its content has {sha256}; "
-            "delete it, and `dvc repro` makes it again"
+            f"{path}: damaged: its header says sha256 {expected}, its content has {sha256}; "
+            f"delete it, and {again}"
         )
     return tensors, header
 
@@ -103,9 +117,13 @@ def _check_kind(path: Path, name: str, dtype: str, shape: list[int]) -> None:
         raise UserError(f"{path}: {problem}, which no file of this project holds")
 
 
-def digest(tensors: Mapping[str, torch.Tensor], header: BaseModel) -> str:
+def digest(tensors: Mapping[str, torch.Tensor], header: "BaseModel") -> str:
     """The sha256 of the header and of every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(header.model_dump_json().encode())
+    return _digest(tensors, header.model_dump_json())
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:
+    digest = hashlib.sha256(header.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.numpy())  # pyright: ignore

@@ -1,11 +1,25 @@
 """What `model.blocks` and `model.hidden` mean: the only interpreter of that language."""
 
 import re
+from collections.abc import Sequence
+from typing import Protocol
 
-from digits.core.config import Architecture
 from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError, did_you_mean
 from digits.network.layers import WORDS, ConvBlock, Layer, Linear, Shape
+
+
+class Architecture(Protocol):
+    """`model` of params.yaml, or what the header of a model file says of it."""
+
+    @property
+    def blocks(self) -> Sequence[int | str]: ...  # noqa: D102
+    @property
+    def bias_free(self) -> bool: ...  # noqa: D102
+    @property
+    def hidden(self) -> int | None: ...  # noqa: D102
+    @property
+    def dropout(self) -> float: ...  # noqa: D102
 
 
 def layers_of(architecture: Architecture, data: DataShape = MNIST) -> list[Layer]:

@@ -1,12 +1,16 @@
 """The network, and its parameter count."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from digits.core.config import Architecture, Model
 from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError
-from digits.network.blocks import layers_of
+from digits.network.blocks import Architecture, layers_of
+
+if TYPE_CHECKING:
+    from digits.core.config import Model  # whoever only loads a network may lack pydantic
 
 
 class Dropout(nn.Dropout):
@@ -43,7 +47,7 @@ class DigitNet(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.architecture = Architecture(**architecture.model_dump(include=_ARCHITECTURE))
+        self.architecture = architecture
         self.layers = layers_of(architecture, shape)
         with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
             for layer in self.layers:
@@ -70,9 +74,6 @@ class DigitNet(nn.Module):
                     nn.init.uniform_(parameter, -bound, bound, rng)
 
 
-_ARCHITECTURE = set(Architecture.model_fields)
-
-
 def parameter_count(architecture: Architecture, shape: DataShape = MNIST) -> int:
     """The number of trainable parameters, counted on a network that takes no memory.
 
@@ -84,7 +85,7 @@ def parameter_count(architecture: Architecture, shape: DataShape = MNIST) -> int
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def check_budget(config: Model, file: str = "params.yaml", shape: DataShape = MNIST) -> int:
+def check_budget(config: "Model", file: str = "params.yaml", shape: DataShape = MNIST) -> int:
     """The number of parameters of the network that a parameter file describes.
 
     Raises:

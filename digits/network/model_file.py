@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from digits.core import tensor_file
 from digits.core.config import Architecture
 from digits.core.data_shape import MNIST, DataShape
-from digits.core.errors import UserError, one_line
-from digits.core.split import Normalisation, Split, channels_first
+from digits.core.errors import UserError
+from digits.core.split import Normalisation, Split
 from digits.network.digitnet import DigitNet
+from digits.network.inference import classify, rebuild
 
-EVALUATION_BATCH = 200  # images; more takes memory and saves no time
+__all__ = ["ModelHeader", "check_shape", "classify", "load", "save"]
 
 
 class ModelHeader(BaseModel):
@@ -27,8 +27,9 @@ class ModelHeader(BaseModel):
 
 def save(path: Path, network: DigitNet, normalisation: Normalisation) -> None:
     """Write the network; the same network gives the same bytes."""
+    values = {name: getattr(network.architecture, name) for name in Architecture.model_fields}
     header = ModelHeader(
-        architecture=network.architecture, normalisation=normalisation, shape=network.shape
+        architecture=Architecture(**values), normalisation=normalisation, shape=network.shape
     )
     tensor_file.save(path, network.state_dict(), header)
 
@@ -41,39 +42,7 @@ def load(path: Path) -> tuple[DigitNet, Normalisation]:
             not finite.
     """
     weights, header = tensor_file.load(path, ModelHeader)
-    try:
-        with torch.device("meta"):  # takes memory only once the weights are known to fill it
-            state = DigitNet(header.architecture, shape=header.shape).state_dict()
-    except UserError as error:
-        raise UserError(f"{path}: {one_line(str(error))}") from None
-    expected = {name: _kind(weight) for name, weight in state.items()}
-    actual = {name: _kind(weight) for name, weight in weights.items()}
-    for name in sorted(actual.keys() | expected.keys()):
-        if actual.get(name) != expected.get(name):
-            raise UserError(
-                f"{path}: the weights do not fit the architecture: {one_line(name)} is "
-                f"{actual.get(name, 'missing')}, expected {expected.get(name, 'none')}"
-            )
-        if not weights[name].isfinite().all():
-            raise UserError(f"{path}: {name} is not finite; `dvc repro` makes the file again")
-    network = DigitNet(header.architecture, torch.Generator(), header.shape)
-    network.load_state_dict(weights)
-    return network.eval(), header.normalisation
-
-
-def _kind(weight: torch.Tensor) -> str:
-    return f"{weight.dtype} of shape {list(weight.shape)}"
-
-
-def classify(network: DigitNet, images: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
-    """Logits float32 `(N, classes)` of raw images uint8, in evaluation mode."""
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
-        batches = channels_first(images).split(EVALUATION_BATCH)
-        logits = torch.cat([network(normalisation(batch)) for batch in batches])
-    network.train(was_training)
-    return logits
+    return rebuild(path, header.architecture, weights, header.shape), header.normalisation
 
 
 def check_shape(path: Path, network: DigitNet, split: Split) -> None:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from digits.core.config import Augmentation
-from digits.core.split import Split, channels_first
+from digits.core.data_shape import channels_first
+from digits.core.split import Split
 from digits.reporting import pictures
 from digits.training.augment import augment
 

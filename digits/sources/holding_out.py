@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from digits.core.split import channels_first
+from digits.core.data_shape import channels_first
 
 Numbers = npt.NDArray[np.int64]
 

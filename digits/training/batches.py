@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 
 from digits.core.config import Augmentation
-from digits.core.split import Split, channels_first
+from digits.core.data_shape import channels_first
+from digits.core.split import Split
 from digits.training.augment import augment
 
 AT_ONCE = 1024  # images augmented together; takes half the time of 128 at a time

@@ -1,6 +1,7 @@
 """BatchNorm statistics of images as evaluation sees them."""
 
-from digits.core.split import Split, channels_first
+from digits.core.data_shape import channels_first
+from digits.core.split import Split
 from digits.training.trainer import Trainer
 
 BATCH = 1000  # images; large, so that the mean of the batches' variances is close to that of all

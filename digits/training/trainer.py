@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from digits.core.split import Normalisation, channels_first
+from digits.core.data_shape import channels_first
+from digits.core.split import Normalisation
 from digits.network import model_file
 from digits.network.digitnet import DigitNet
 from digits.network.fast.path import FastPath, is_supported

@@ -60,6 +60,8 @@ NOT_RUN = {
     "RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')": "the cluster of "
     "tests/study/test_seeds.py has a token of its own",
     "ray stop": "it would end every Ray of the machine, also those of other tests",
+    "pip install .": "it fetches torch; tests/pipeline/test_library.py installs the wheel",
+    "hf upload USER/NAME hub .": "it needs an account on the Hub",
     "git status": "git's own",
     "git fsck": "the same",
     "make repro FORCE=1": ".ci/run runs it, in a clone",

@@ -24,8 +24,10 @@ PACKAGES = sorted(f"digits/{path.parent.name}" for path in ROOT.glob("digits/*/_
 
 
 def imported(path: Path) -> Iterator[Path]:
-    """The project's files that a file's code imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """The project's files that a file's code imports, anywhere in it but for types alone."""
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if not is_for_types(node)]
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -37,6 +39,10 @@ def imported(path: Path) -> Iterator[Path]:
             for file in (place / "__init__.py", place.with_suffix(".py")):
                 if name.split(".")[0] in CODE and file.is_file():
                     yield file
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def closure(module: str) -> set[Path]:

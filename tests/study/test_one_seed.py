@@ -8,7 +8,7 @@ import torch
 
 from digits.core.config import Augmentation, Config
 from digits.core.errors import UserError
-from digits.network import model_file
+from digits.network import inference, model_file
 from digits.training import augment, batches, batchnorm_statistics
 from study import one_seed
 from study.one_seed import computer, fingerprint, train_seed
@@ -69,7 +69,7 @@ def test_code_that_groups_images_otherwise_changes_it(monkeypatch: pytest.Monkey
     for module, name, value in (
         (batches, "AT_ONCE", 500),
         (batchnorm_statistics, "BATCH", 500),
-        (model_file, "EVALUATION_BATCH", 7),
+        (inference, "EVALUATION_BATCH", 7),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)

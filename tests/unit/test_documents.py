@@ -95,7 +95,7 @@ def anchors(text: str) -> set[str]:
 # what git does not have, and a user's own
 ELSEWHERE = (
     "checkpoints/", "dvc_plots/", "data/", "models/", "demo/site/", ".venv/", ".dvc/config.local",
-    ".dvc/tmp/", "scans/",
+    ".dvc/tmp/", "scans/", "USER/",
 )  # fmt: skip
 
 

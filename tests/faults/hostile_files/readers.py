@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from digits import load
 from digits.core import config, split, tensor_file
 from digits.core.errors import UserError
 from digits.network import model_file
@@ -38,10 +39,24 @@ def digest_of(state: dict[str, Any]) -> str:
     return tensor_file.digest(state, CheckpointHeader(key="", history=[]))
 
 
+def load_both(path: Path) -> Any:
+    """A model, which both of its readers refuse, or neither."""
+    try:
+        network = model_file.load(path)
+    except UserError as error:
+        try:
+            load(path)
+        except UserError as other:
+            raise UserError(f"{error}\n{other}") from None
+        raise AssertionError(f"only one reader refuses it: {error}") from None
+    load(path)
+    return network
+
+
 READERS = {
     "images": idx.read_images,
     "labels": idx.read_labels,
-    "model": model_file.load,
+    "model": load_both,
     "split": split.load,
     "checkpoint": restore,
     "params": config.read,

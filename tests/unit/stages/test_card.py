@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard
 
 from digits.core import config, files
 from digits.core.config import Config
@@ -83,12 +85,34 @@ def test_it_describes_the_data_that_the_network_was_trained_on(source: str) -> N
     assert front.get("datasets") == ([dataset.hub] if dataset.hub else None)
     assert (dataset.tag in front["tags"]) == bool(dataset.tag)
     assert front["pipeline_tag"] == "image-classification"
-    assert "license" not in front, "none has been chosen"
+    assert front["license"] == "unknown", "none has been chosen"
+    assert front["library_name"] == "digits"
     for part in (f"# {dataset.title}\n", dataset.task, dataset.about, dataset.limits):
         assert part in text
     if "digit" not in dataset.task:
-        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        prose = re.sub(
+            r"```.*?```|^library_name: digits$", "", text, flags=re.DOTALL | re.MULTILINE
+        )
         assert not re.search(r"\b[Dd]igits?\b|\bNIST\b|LeCun", prose)
+
+
+@pytest.mark.parametrize("source", CATALOG)
+def test_the_hub_reads_its_header_without_a_warning(
+    source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("huggingface_hub").addHandler(caplog.handler)
+    text, dataset = card_of(source=source), CATALOG[source]
+    data = ModelCard(text).data
+    assert caplog.messages == []
+    (result,) = data.eval_results
+    assert (result.task_type, result.dataset_split) == ("image-classification", "test")
+    assert (result.dataset_type, result.dataset_name) == (dataset.hub or source, dataset.name)
+    assert (result.metric_type, result.metric_value) == ("accuracy", METRICS["accuracy"])
+    assert (data.library_name, data.license) == ("digits", "unknown")
+    assert data.to_dict() == front_matter(text), "it knows every field"
+
+    ModelCard("# No header")
+    assert caplog.messages, "it would be seen"
 
 
 def test_the_stage_writes_a_card_whose_code_loads_the_model(
@@ -106,6 +130,7 @@ def test_the_stage_writes_a_card_whose_code_loads_the_model(
 
     in_project, elsewhere, without_torch = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {"images": split.images}
+    monkeypatch.chdir(paths.CARD.parent)  # as on the Hub, where the files are at the root
     exec(in_project, names)
     logits = model_file.classify(network, split.images, split.normalisation)
     assert torch.equal(names["logits"], logits)

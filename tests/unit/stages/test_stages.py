@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
+from digits import load
 from digits.core import config, files, split
+from digits.core.data_shape import DataShape
+from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
+from digits.core.split import Normalisation
+from digits.core.stage_lock import LOCK, stage_lock
 from digits.network import model_file, model_origin
 from digits.network.digitnet import DigitNet
 from digits.reporting import galleries
@@ -163,6 +169,38 @@ def test_evaluate_scores_every_image_once(
     assert metrics["recall"] == dict(zip(bars["class"].astype(str), bars["recall"], strict=True))
     for path in (paths.WORST_ERRORS, paths.TRAINING_DATA, paths.AUGMENTATION):
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_scores_any_model_and_writes_nothing(
+    untrained: DigitNet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = network([8, "pool"]).eval()
+    model_file.save(Path("other.safetensors"), other, Normalisation(mean=0.2, std=0.4))
+    load("other.safetensors").save_pretrained("hub")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    for path in ("other.safetensors", "hub"):
+        monkeypatch.setattr(sys, "argv", ["evaluate", "--model", path])
+        with stage_lock():  # a stage may be at work
+            run_stage(evaluate.main, model=evaluate.score_other)
+        metrics = json.loads(capsys.readouterr().out)
+        logits = model_file.classify(other, TEST.images, Normalisation(mean=0.2, std=0.4))
+        errors = int((logits.argmax(1) != TEST.labels).sum())
+        assert (metrics["examples"], metrics["errors"]) == (1234, errors)
+        assert metrics["accuracy"] == pytest.approx(1 - errors / 1234)
+        assert metrics["parameters"] == sum(weight.numel() for weight in other.parameters())
+        assert len(metrics["recall"]) == 10
+    after = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert {path for path in before | after if before.get(path) != after.get(path)} == {LOCK}
+
+    others = network([8, "pool"], shape=DataShape(12)).eval()
+    model_file.save(Path("other.safetensors"), others, TEST.normalisation)
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "other.safetensors"])
+    with pytest.raises(SystemExit, match="^error: other.safetensors: reads 12x12 grey .* 28x28"):
+        run_stage(evaluate.main, model=evaluate.score_other)
+
+    paths.TEST.unlink()
+    with pytest.raises(SystemExit, match=f"^error: {paths.TEST}: no such file; `dvc repro`"):
+        run_stage(evaluate.main, model=evaluate.score_other)
 
 
 def test_evaluate_shows_the_worst_errors_first(monkeypatch: pytest.MonkeyPatch) -> None:
