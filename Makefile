@@ -22,7 +22,7 @@ quick: .venv/installed ## run the whole graph on the sample for two epochs, in a
 
 repro: .venv/installed ## reproduce the pipeline exactly as params.yaml says (FORCE=1: every stage)
 	@$(PYTHON) -m tools.repro $(if $(filter-out 0 no false,$(FORCE)),--force)
-	@git diff --quiet HEAD -- dvc.lock metrics plots models || echo "to commit the results," \
+	@test -z "$$(git status --porcelain -- dvc.lock metrics plots models)" || echo "to commit the results," \
 		"not only dvc.lock: git add params.yaml dvc.lock metrics plots models && git commit"
 
 verify: .venv/installed ## hash what DVC keeps here and on the remote, and packages (REMOVE=1: delete what is damaged)
@@ -69,7 +69,7 @@ bench-quick: .venv/development ## the same on few images, printed only
 
 lock: .venv/installed ## resolve pyproject.toml into requirements.txt again
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --all-extras --group dev --group study pyproject.toml -o requirements.txt
+		--no-emit-index-url --all-extras pyproject.toml -o requirements.txt
 
 # GHSA-w8v5-vhqr-4h9v has no fix; SECURITY.md says what it means here
 audit: .venv/development ## look up known vulnerabilities of the locked packages (needs a network)
@@ -100,7 +100,7 @@ stale = $(if $(filter $(LOCK),$(shell cat $(1) 2>&1)),,FORCE)
 	@sed -n '/^uv==/,/# via/p' requirements.txt > .venv/uv.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--only-binary :all: -r .venv/uv.txt
-	@$(INSTALL) --all-extras -r pyproject.toml
+	@$(INSTALL) --extra pipeline --extra s3 --extra ssh --extra webdav -r pyproject.toml
 	@echo $(LOCK) > $@
 
 # the rest of the lock: what only tests, checks, benchmarks and studies import

@@ -52,6 +52,9 @@ def card(parameters: Config, metrics: dict[str, Any], md5: str) -> str:
         study=studies.get(recipe or ""),
         torch=version("torch"),
         percent=percent,
+        images="(N, {0}, {0}{1})".format(
+            metrics["image_size"], ", 3" if metrics["channels"] == 3 else ""
+        ),
     )
 
 

@@ -8,6 +8,7 @@ classes.csv, reliability.csv, worst_errors.png, training_data.png and augmentati
 With --model, scores another network and writes nothing.
 """
 
+import hashlib
 import json
 import math
 import sys
@@ -84,6 +85,13 @@ def check_test(path: Path, network: DigitNet, test: Split) -> None:
         raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
 
 
+def misread(test: Split, logits: torch.Tensor) -> dict[str, Any]:
+    """What a paired comparison needs: the test images' digest, and the numbers of those misread."""
+    content = test.images.numpy().tobytes() + test.labels.numpy().tobytes()
+    wrong = (logits.argmax(1) != test.labels).nonzero().flatten()
+    return {"test_sha256": hashlib.sha256(content).hexdigest(), "misread": wrong.tolist()}
+
+
 def summary(metrics: dict[str, Any]) -> str:
     """The result in a line."""
     low, high = 100 * metrics["accuracy_low"], 100 * metrics["accuracy_high"]
@@ -123,8 +131,6 @@ def main() -> None:
     shown, details = scores(paths.MODEL, network, test, logits, by_class)
 
     temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
-    calibration = calibrate(logits, test.labels, temperature)
-
     files.write(paths.CONFUSION, matrix.to_csv(index=False).encode())
     files.write(paths.CLASSES, by_class.to_csv(index=False).encode())
     files.write(paths.WORST_ERRORS, galleries.draw_errors(test, logits, test_files()))
@@ -132,10 +138,14 @@ def main() -> None:
     files.write(paths.AUGMENTATION, galleries.draw_augmentation(test, parameters.augment))
     details = {
         "dataset": parameters.download.source,
+        "image_size": test.shape.size,
+        "channels": test.shape.channels,
+        "classes": len(test.shape.classes),
         **details,
-        **calibration,
+        **calibrate(logits, test.labels, temperature),
         "parameter_budget": parameters.model.parameter_budget,
         "recall": recall_of(by_class),
+        **misread(test, logits),
     }
     files.write_metrics(paths.TEST_METRICS, shown, details)
     print(summary(shown | details), file=sys.stderr)

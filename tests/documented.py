@@ -11,7 +11,7 @@ PAGES = {
     for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-IN_TEXT = re.compile(r"`((?:make|dvc|python|git|cp) [^`]+|\.ci/[^`]+)`")
+IN_TEXT = re.compile(r"`((?:make|dvc|python|git|cp|uv) [^`]+|\.ci/[^`]+)`")
 
 
 def every() -> set[str]:

@@ -6,25 +6,22 @@ at what a change does before the pipeline runs for minutes.
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digits.core.errors import exit_with
+from digits.core.errors import UserError, exit_with
 from tools import run
+from tools.git import git
 
 FEW_EPOCHS = {"train": {"epochs": 2}}
 
 
 def copy_to(folder: Path) -> None:
     """Copy what git would commit, and the kernels that Numba has compiled."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if not listed:
+        raise UserError("not a git repository; `make quick` copies the files that git tracks")
     compiled = [str(path) for path in Path().glob("digits/**/__pycache__/*.nb?")]
     for name in [*filter(None, listed.split("\0")), *compiled]:
         if Path(name).is_file():

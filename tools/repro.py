@@ -28,6 +28,8 @@ from voluptuous import Invalid
 from digits.core import files
 from digits.core.errors import exit_with
 from stages import paths
+from tools.conflicts import refuse_conflicts
+from tools.git import git
 
 LOCK = Path("dvc.lock")
 DVC = Path(".dvc")
@@ -52,7 +54,12 @@ def repro(arguments: Sequence[str] = ()) -> int:
 
 
 def make_whole() -> frozenset[str]:
-    """Make dvc's own files whole; returns the stages of its lock file."""
+    """Make dvc's own files whole; returns the stages of its lock file.
+
+    Raises:
+        UserError: a merge has left a conflict, which only its author can resolve.
+    """
+    refuse_conflicts()
     release()
     return mend(LOCK)
 
@@ -60,21 +67,16 @@ def make_whole() -> frozenset[str]:
 def mend(lock: Path, least: frozenset[str] = frozenset()) -> frozenset[str]:
     """Keep a copy of a lock file that is whole; put the last one back if it is torn.
 
-    Torn is a file that dvc refuses, or that lacks some of the stages `least`. One with the conflict
-    markers of a merge stays as it is. Returns its stages.
+    Torn is a file that dvc refuses, or that lacks some of the stages `least`. Returns its stages.
     """
     kept = TMP / lock.name
-    if not lock.is_file() or b"<<<<<<< " in lock.read_bytes():
+    if not lock.is_file():
         return frozenset()
     stages = stages_of(lock)
     if stages is not None and stages >= least:
         files.write(kept, lock.read_bytes())
         return stages
-    if kept.is_file():
-        whole = kept.read_bytes()
-    else:
-        command = ["git", "show", f"HEAD:./{lock}"]
-        whole = subprocess.run(command, capture_output=True).stdout
+    whole = kept.read_bytes() if kept.is_file() else git("show", f"HEAD:./{lock}").encode()
     if whole:
         files.write(lock, whole)
     else:  # the first run was stopped: there was no lock before it

@@ -49,7 +49,8 @@ def fetch_mnist() -> bool:
     try:
         with stage_lock(name="make run"):
             download.fetch(download.published(mnist), paths.RAW, mnist.way_out)
-    except MirrorsError:
+    except MirrorsError as error:
+        print(str(error).removesuffix(f"\n{mnist.way_out}"), file=sys.stderr)
         return False
     return True
 
@@ -67,8 +68,8 @@ def change_parameters(changes: Mapping[str, Mapping[str, object]]) -> None:
 
 
 def main() -> None:
-    is_mnist = config.read(paths.PARAMETERS).download.source == "mnist"
     make_whole()  # or dvc finds nothing
+    is_mnist = config.read(paths.PARAMETERS).download.source == "mnist"
     has_mirror = bool(os.environ.get("MNIST_MIRROR"))  # which the download stage asks
     if is_mnist and not is_restored() and not has_mirror and not fetch_mnist():
         print(

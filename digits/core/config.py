@@ -14,7 +14,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
 from digits.core import strict_yaml
 from digits.core.data_shape import SIZES
-from digits.core.strict_yaml import Section
+from digits.core.strict_yaml import Section, whole
 
 MAX_PARAMETERS = 10_000_000  # 40 MB of weights, a thousand times what digits need
 
@@ -85,6 +85,7 @@ class Preprocess(Section):
 
 
 def _block(value: object) -> object:
+    value = whole(value)
     if isinstance(value, str) or (type(value) is int and 1 <= value <= 1024):
         return value
     raise ValueError("should be a whole number of channels, 1 to 1024, or a word such as 'pool'")

@@ -4,7 +4,7 @@ import reprlib
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -13,10 +13,24 @@ from digits.core.errors import UserError, did_you_mean, one_line, without_secret
 
 
 class Section(BaseModel):
-    """A part of the file: immutable, no unknown keys, no type conversions, finite numbers."""
+    """A part of the file: immutable, no unknown keys, finite numbers.
+
+    Types are not converted, but for whole numbers: DVC takes 2 and 2.0 for the same and runs
+    nothing, so here they are the same, too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     if_missing: ClassVar[str] = ""  # what to do where one of its keys is missing
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        return whole(value)
+
+
+def whole(value: object) -> object:
+    """The value as an int if it is a float without a fraction, such as 2.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Schema = TypeVar("Schema", bound=Section)

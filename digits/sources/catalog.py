@@ -167,7 +167,8 @@ Grey images with numbers as labels, from the four files that `download.files` in
 `params.yaml` names with their sha256. Their authors and their licence are not known here.""",
         way_out="""\
 download.files in params.yaml says where each file is and what its sha256 is;
-  `sha256sum FILE` prints the sha256 of a file that you have.""",
+  `sha256sum FILE` prints the sha256 of a file that you have. Experiments of the queue or with
+  --temp run in a folder of their own, where an address must be absolute.""",
     ),
     FOLDER: Dataset(
         name="the user's own pictures",

@@ -1,6 +1,7 @@
 """Fetch one file from the first mirror that delivers it, checked against its sha256."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,14 +42,15 @@ def fetch(
 ) -> str:
     """Write the file `name` to `target`, whole or not at all, and return its mirror.
 
-    Mirrors, tried in order, are folders or `file://`, `http://` or `https://` addresses.
+    Mirrors, tried in order, are folders or `file://`, `http://` or `https://` addresses. Prints why
+    one failed before the next is tried: waiting for some of them takes long.
 
     Raises:
         MirrorsError: every mirror failed; the message has a line for each with its reason.
     """
     patience = patience or Patience()
     message = f"no mirror delivered {without_secrets(name)}:"
-    for mirror in mirrors:
+    for number, mirror in enumerate(mirrors, 1):
         address = f"{mirror.rstrip('/')}/{name}"
         try:
             is_http = urlsplit(address).scheme in ("http", "https")
@@ -63,7 +65,10 @@ def fetch(
             reason = f"{one_line(_root_cause(error))} ({patience.tries} tries)"
         except (requests.RequestException, ValueError) as error:  # not worth another try
             reason = one_line(str(error))
-        message += f"\n  {without_secrets(mirror)}: {reason}"
+        line = f"{without_secrets(mirror)}: {reason}"
+        message += f"\n  {line}"
+        if number < len(mirrors):
+            print(f"{line}; trying {without_secrets(mirrors[number])}", file=sys.stderr)
     raise MirrorsError(message)
 
 

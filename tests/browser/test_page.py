@@ -13,7 +13,7 @@ from tests import documented
 from tests.browser.chromium import CHROMIUM, chromium
 from tests.project import ROOT, Project, make_project
 from tests.unit.test_repository import committed
-from tools.report import page, results
+from tools.report import results
 from tools.report.__main__ import read, render
 
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt-get install chromium")
@@ -24,11 +24,15 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """This project's committed results, after a commit with different ones, and their page."""
     project = make_project(tmp_path_factory.mktemp("page"))
     metrics = project.path / "metrics/evaluate.json"
-    now = metrics.read_text()
-    metrics.write_text(json.dumps(json.loads(now) | {"accuracy": 0.5, "errors": 5000}))
-    project.git("commit", "-aqm", "Know <half> & no more")
-    metrics.write_text(now)
-    project.git("commit", "-aqm", "Know more")
+    now = json.loads(metrics.read_text())
+    (details,) = now["details"]
+    for misread, shown, subject in (
+        ([*range(5000)], {"accuracy": 0.5, "errors": 5000}, "Know <half> & no more"),
+        ([7, *range(5000, 5000 + now["errors"] - 1)], {}, "Know more"),
+    ):
+        same = {"test_sha256": "0" * 64, "misread": misread}
+        metrics.write_text(json.dumps(now | shown | {"details": [details | same]}))
+        project.git("commit", "-aqm", subject)
     project.run("python", "-m", "tools.report")
     return project
 
@@ -69,21 +73,22 @@ def check_page(path: Path, width: int, colours: str, plots: int) -> None:
 @needs_browser
 @pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (360, "dark")])
 def test_the_page_needs_no_network(reported: Project, width: int, colours: str) -> None:
-    check_page(reported.path / "dvc_plots/index.html", width, colours, plots=6)
+    check_page(reported.path / "dvc_plots/index.html", width, colours, plots=8)
 
 
 @needs_browser
 def test_the_pages_of_dvc_need_no_network(reported: Project, tmp_path: Path) -> None:
     project = reported.copy_to(tmp_path / "project")
     project.run(".ci/report")
+    (project.path / "dvc_plots/vega.js").rename(tmp_path / "vega.js")
     alone = shutil.move(project.path / "dvc_plots", tmp_path / "downloaded")
     check_page(alone / "index.html", 1280, "light", plots=4)
 
-    page.vega()
-    (project.path / ".venv").mkdir()
-    shutil.copy(page.VEGA, project.path / ".venv")
+    (project.path / "dvc_plots").mkdir()
+    (tmp_path / "vega.js").rename(project.path / "dvc_plots/vega.js")  # from `make plots`
     project.dvc("plots", "show")
-    check_page(project.path / "dvc_plots/index.html", 360, "dark", plots=4)
+    copied = shutil.move(project.path / "dvc_plots", tmp_path / "copied")
+    check_page(copied / "index.html", 360, "dark", plots=4)
 
 
 def test_the_page_says_what_changed(reported: Project) -> None:
@@ -98,15 +103,30 @@ def test_the_page_says_what_changed(reported: Project) -> None:
     newest = reported.git("log", "-1", "--format=%h").strip()
     assert rows[:2] == [(newest, "Know more"), (before, "Know &lt;half&gt; &amp; no more")]
     assert re.search(r"train\.<wbr>batch_<wbr>size</th><td>50</td>", page), "all parameters"
-    assert re.search(rf"<small>{change}\s+since {before}</small>", page), "on the card"
+    new = now - 1  # and one is in both
+    card = rf"<small>{change}\s+since {before}: 4999 mended, {new} new\s*</small>"
+    assert re.search(card, page), "on the card"
+    assert f"4,999 errors are mended, {new} are new,\nand 1 are in both." in page
+    assert "McNemar's exact\np&nbsp;is 0" in page
     assert not re.search(r"<th[^>]*></th>", page), "every column has a name"
-    assert len(re.findall(r'<img src="data:[^>]* alt="[^"]+"', page)) == 4
+    (seeds,) = re.findall(r'vegaEmbed\("#study", (.*)\);</script>', page)
+    recipes = {path.stem for path in reported.path.glob("metrics/study/*.json")}
+    rows = json.loads(seeds)["data"]["values"]
+    assert {row["recipe"] for row in rows} == recipes
+    assert len(rows) == sum(
+        len(json.loads(reported.read(f"metrics/study/{name}.json"))["accuracies"])
+        for name in recipes
+    )
+    assert len(re.findall(r'<img src="data:[^>]* alt="[^"]+"', page)) == 3
 
 
 def test_a_page_without_validation_study_pictures_and_earlier_result() -> None:
     spec = {"data": {"values": [{"count": "</script>"}]}}
     values = {"study": {}, "pictures": {}, "changes": {}, "earlier": None, "shallow": False}
     values |= {
+        "images": {},
+        "study_plots": {},
+        "counts": [],
         "history": [],
         "parameters": [],
         "metrics": read(ROOT / "metrics/evaluate.json"),

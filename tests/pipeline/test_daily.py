@@ -1,6 +1,7 @@
 """What somebody who uses DVC all day types: tables that fit, a merge, another line ending."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,13 @@ from tools import quick
         (documented.command("dvc metrics show"), 100, 12),
         (documented.command("dvc dag"), 100, 60),
         (documented.command("dvc exp show --only-changed --drop '.*/'"), 120, 12),
+        (
+            documented.command(
+                "dvc exp show --num 2 --md --drop '.*' --keep 'Exp|accuracy|errors'"
+            ),
+            100,
+            8,
+        ),
     ],
 )
 def test_a_table_fits_a_terminal(project: Project, command: str, width: int, height: int) -> None:
@@ -123,6 +131,61 @@ def test_quick_runs_every_stage_and_changes_nothing(
     assert yaml.safe_load(parameters)["download"]["source"] == "sample"
     assert yaml.safe_load(parameters)["train"]["epochs"] == 2
     assert project.git("status", "--porcelain") == "?? new.txt\n"
+
+
+def test_a_conflict_in_any_result_is_named_before_anything_runs(project: Project) -> None:
+    """Whatever the file, and also when it was committed."""
+    conflict = b"<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> other\n"
+    names = ["dvc.lock", "metrics/evaluate.json", "metrics/study/seeds/tiny.csv"]
+    names += ["models/README.md", "params.yaml", "plots/confusion.csv", "recipes/tiny.yaml"]
+    for name in names:
+        (project.path / name).write_bytes(project.read(name) + conflict)
+    project.git("commit", "-qam", "Overlook conflicts")
+    for module in ("tools.run", "tools.repro", "tools.report", "tools.verify"):
+        message = project.run(sys.executable, "-m", module, fails=True)
+        assert message == (
+            f"error: {', '.join(names)}: a merge has left its conflict here; "
+            'docs/experiments.md, "Merge two branches", shows the way out\n'
+        )
+    assert project.git("status", "--porcelain") == ""
+    command = documented.command("git checkout HEAD~1 -- dvc.lock metrics plots models/README.md")
+    project.git(*command.split()[1:])
+    message = project.run(sys.executable, "-m", "tools.repro", fails=True)
+    assert message.startswith("error: params.yaml, recipes/tiny.yaml: a merge has left")
+
+
+def test_a_repository_of_another_user_is_called_that(project: Project) -> None:
+    """Not one without a history, in which everything is new or nothing is damaged."""
+    advice = documented.command("git config --global --add safe.directory /path/to/it")
+    advice = advice.replace("/path/to/it", str(project.path))
+    for module in ("tools.report", "tools.verify", "tools.quick", "tools.repro"):
+        if module == "tools.repro":  # which asks git for the lock file if it is torn
+            (project.path / "dvc.lock").write_bytes(b"torn")
+            (project.path / ".dvc/tmp/dvc.lock").unlink(missing_ok=True)
+        message = project.run(
+            sys.executable, "-m", module, fails=True, GIT_TEST_ASSUME_DIFFERENT_OWNER="1"
+        )
+        assert message == (
+            f"error: git: detected dubious ownership in repository at '{project.path}'; if you "
+            f"trust what is in it: `{advice}`\n"
+        ), module
+
+
+def test_the_hook_that_refuses_a_push_can_go(project: Project, tmp_path: Path) -> None:
+    project.git("init", "-q", "--bare", str(tmp_path / "there"))
+    project.git("remote", "add", "origin", str(tmp_path / "there"))
+    project.git("config", "push.autoSetupRemote", "true")
+    page = documented.PAGES["docs/experiments.md"]
+    project.dvc(*documented.command("dvc install").split()[1:])
+    push = documented.command("git push").split()
+    message = project.run(*push, fails=True)
+    for line in re.search(r"^\$ git push\n(.*?)```", page, re.MULTILINE | re.DOTALL)[
+        1
+    ].splitlines():
+        assert line.removesuffix("...").removesuffix("to ") in message
+    (way_out,) = re.findall("`(rm .git/hooks/[^`]+)`", page)
+    project.run(*way_out.split())
+    project.run(*push)
 
 
 @pytest.mark.slow

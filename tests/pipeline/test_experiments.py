@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests import documented
-from tests.project import Project
+from tests import documented, drawn
+from tests.project import Project, own
 
 pytestmark = pytest.mark.slow
 CHANGED = {
@@ -64,6 +64,17 @@ def test_the_documented_commands_run_compare_and_keep_experiments(
     assert head_of_table(output) == head_of_table(
         documented.PAGES["docs/experiments.md"].partition(f"$ {command}\n")[2]
     )
+
+
+def test_new_data_of_an_experiment_elsewhere_need_an_absolute_address(project: Project) -> None:
+    """`--temp` and the queue run in a folder below .dvc/tmp, where a relative path leads astray."""
+    folder = project.path.parent / "new"
+    for form, fails in (os.path.relpath(folder, project.path), True), (folder, False):
+        new = own(Path(form), drawn.write_idx(folder, alphabet="ABCDEFGHIJ"))
+        project.change("download", **new)
+        output = project.dvc("exp", "run", "--temp", "preprocess", fails=fails)
+        assert ("where an address must be absolute." in output) == fails
+        assert f"/{form}/train-images-idx3-ubyte.gz: No such file" in output or not fails
 
 
 def head_of_table(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """`make run`, `make repro` and MNIST: the cache, the remote, the mirrors, and then the sample."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from digits.core import files
+from digits.sources.catalog import find
 from tests import documented
 from tests.project import STAGES, Project, ran
 from tools import run
@@ -60,14 +62,22 @@ def test_without_mnist_it_runs_the_sample_and_says_so(mnist: Project) -> None:
     output = mnist.run(*RUN, MNIST_MIRROR="")
     assert ran(output) == STAGES
     lines = output.splitlines()
-    assert lines[0].startswith("MNIST cannot be fetched: no public mirror delivers it")
-    assert "built-in sample of 5,000 digits" in lines[1]
+    begun = lines.index(f"no mirror delivered {Path(IMAGES).name}:")
+    first, second, third = find("mnist").mirrors
+    assert re.match(rf"{first}: .* \(3 tries\); trying {second}$", lines[begun - 2])
+    assert re.match(rf"{second}: .*; trying {third}$", lines[begun - 1]), "as it happens"
+    assert [line.split(": ")[0].strip() for line in lines[begun + 1 : begun + 4]] == [
+        first, second, third
+    ]  # fmt: skip
+    assert lines[begun + 4].startswith("MNIST cannot be fetched: no public mirror delivers it")
+    assert "built-in sample of 5,000 digits" in lines[begun + 5]
     metrics = json.loads(mnist.read("metrics/evaluate.json"))
     details = metrics["details"][0]
     assert (details["dataset"], details["examples"]) == ("sample", 1000)
     assert lines[-3].startswith("This was the built-in sample, not MNIST:")
     assert f"{100 * metrics['accuracy']:.2f} % of 1,000 test images right" in lines[-3]
     assert "MNIST_MIRROR" in lines[-1]
+    (undo,) = re.findall("^For MNIST: `(.*?)`", lines[-2])
     after = mnist.read("params.yaml").decode()
     differing = [
         (old.split("#")[0].split(), new.split("#")[0].split())
@@ -80,6 +90,9 @@ def test_without_mnist_it_runs_the_sample_and_says_so(mnist: Project) -> None:
     ]
     lock = yaml.safe_load(mnist.read("dvc.lock"))["stages"]["download"]
     assert lock["params"]["params.yaml"]["download"] == {"source": "sample", "files": None}
+    assert "models/README.md" in mnist.git("status", "--porcelain")
+    mnist.run("bash", "-c", undo)
+    assert mnist.git("status", "--porcelain") == "", "all that it did is undone"
 
 
 @pytest.mark.parametrize(

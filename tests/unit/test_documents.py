@@ -94,8 +94,8 @@ def anchors(text: str) -> set[str]:
 
 # what git does not have, and a user's own
 ELSEWHERE = (
-    "checkpoints/", "dvc_plots/", "data/", "models/", "demo/site/", ".venv/", ".dvc/config.local",
-    ".dvc/tmp/", "scans/", "USER/",
+    ".git/", "checkpoints/", "dvc_plots/", "data/", "models/", "demo/site/", ".venv/",
+    ".dvc/config.local", ".dvc/tmp/", "scans/", "USER/",
 )  # fmt: skip
 
 
@@ -135,10 +135,11 @@ def text_of(node: ast.AST) -> str:
     return node.value if isinstance(getattr(node, "value", None), str) else "\0"
 
 
-# of the shell and of DVC
+# of the shell, of git and of DVC
 FOREIGN = re.compile(
     "not found$|No such file or directory$|is not in struct$|^Unable to acquire lock|^is busy, |"
-    "validation failed$|is corrupted$"
+    "validation failed$|is corrupted$|dubious ownership|not owned by current user$|"
+    "marked as unmanaged$|no remote specified$"
 )
 
 

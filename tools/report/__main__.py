@@ -1,9 +1,9 @@
 """All results on one page that needs no network: `make plots`.
 
 Reads metrics/, the tables and pictures in plots/ and, through DVC, the newest commit with
-different results. Writes dvc_plots/index.html and, for the README, plots/learning_curves.svg,
-confusion.svg, classes.svg and reliability.svg. The words and markup of the page are in
-page.html.jinja.
+different results. Writes dvc_plots/index.html, dvc_plots/vega.js and, for the README,
+plots/learning_curves.svg, confusion.svg, classes.svg and reliability.svg. The words and markup of
+the page are in page.html.jinja.
 """
 
 import base64
@@ -16,7 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 from digits.core import config, files
 from digits.core.errors import UserError, exit_with
 from stages import paths
-from tools.report import page, results
+from tools.conflicts import refuse_conflicts
+from tools.git import git
+from tools.report import page, results, study
 from tools.report.results import TABLES, Spec, rows_of
 
 PAGE = Path("dvc_plots/index.html")
@@ -46,6 +48,7 @@ def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) 
         "metrics": read(paths.TEST_METRICS),
         "training": read(paths.TRAIN_METRICS),
         "study": read(paths.STUDY),
+        "study_plots": study.plots(),
         "now": now,
         "both": both,
         "commonest_error": max(errors, key=lambda row: int(row["count"]), default=None),
@@ -53,11 +56,12 @@ def variables(earlier: str | None, now: dict[str, Spec], both: dict[str, Spec]) 
         "worst_class": max(rows_of(now["classes"]), key=lambda row: float(row["error_percent"])),
         "pictures": {name: base64.b64encode(png).decode() for name, png in pictures.items()},
         "earlier": earlier,
-        "subject": results.git("log", "-1", "--format=%s", earlier).strip() if earlier else "",
+        "subject": git("log", "-1", "--format=%s", earlier).strip() if earlier else "",
         "changes": results.read_changes(earlier) if earlier else {},
+        "images": results.compare_images(earlier) if earlier else {},
         "history": results.history(),
         "parameters": flat(config.read(paths.PARAMETERS).model_dump()),
-        "shallow": results.git("rev-parse", "--is-shallow-repository").strip() == "true",
+        "shallow": git("rev-parse", "--is-shallow-repository").strip() == "true",
     }
 
 
@@ -78,10 +82,12 @@ def render(values: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the page and the SVGs."""
+    refuse_conflicts()
     results.require_results()
     earlier = results.earlier_commit()
     both = results.read_plots(earlier)
     now = {name: results.only_now(spec) for name, spec in both.items()}
+    files.write(PAGE.with_name("vega.js"), page.vega().encode())  # for the pages that dvc writes
     files.write(PAGE, page.page(render(variables(earlier, now, both))).encode())
     for table in TABLES:
         files.write(table.with_suffix(".svg"), page.svg(now[table.stem]).encode())

@@ -10,8 +10,8 @@ from digits.core import files
 from tools.report.results import Spec
 
 FRAME = Path(".dvc/plots/page.html")
-VEGA = Path(sys.prefix) / "vega.js"  # in .venv, where the frame looks for it
-VEGA_TAG = '<script src="../.venv/vega.js"></script>'
+VEGA = Path(sys.prefix) / "vega.js"  # in .venv
+VEGA_TAG = '<script src="vega.js"></script>'  # beside the pages that dvc writes
 VEGA_LITE = "6.4"  # the version in vl-convert that matches its Vega
 
 

@@ -9,8 +9,12 @@ import subprocess
 import sys
 from typing import Any
 
+from scipy import stats
+
+from digits.core import files
 from digits.core.errors import UserError
 from stages import paths
+from tools.git import git
 
 TABLES = [paths.CURVES, paths.CONFUSION, paths.CLASSES, paths.RELIABILITY]
 
@@ -29,11 +33,6 @@ def dvc(*arguments: str) -> Any:
     if done.returncode:
         raise UserError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
     return json.loads(done.stdout)
-
-
-def git(*arguments: str) -> str:
-    """Output of a git command; empty if it fails."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout
 
 
 def require_results() -> None:
@@ -55,6 +54,34 @@ def earlier_commit() -> str | None:
     return None
 
 
+def metrics_at(commit: str) -> dict[str, Any]:
+    """The test metrics of a commit, the details among the rest; empty if they cannot be read."""
+    try:
+        content = json.loads(git("show", f"{commit}:./{paths.TEST_METRICS}"))
+        return content | next(iter(content.get("details", [])), {})
+    except (ValueError, TypeError, AttributeError):  # deleted there, or of another layout
+        return {}
+
+
+def compare_images(earlier: str) -> dict[str, Any]:
+    """How this folder's model and the earlier one read the same test images.
+
+    Returns:
+        `mended` and `new`, the numbers of the images that only the earlier or only this one
+        misreads; `both`, how many both misread; and `p`, McNemar's exact test: the probability that
+        chance shares out the images on which the two differ at least as unevenly. Empty if the
+        earlier commit does not say which images it misread, or if it read others.
+    """
+    now, before = files.read_metrics(paths.TEST_METRICS), metrics_at(earlier)
+    if "test_sha256" not in now or now["test_sha256"] != before.get("test_sha256"):
+        return {}
+    misread, earlier_misread = set[int](now["misread"]), set[int](before["misread"])
+    mended, new = sorted(earlier_misread - misread), sorted(misread - earlier_misread)
+    differing = len(mended) + len(new)
+    p = float(stats.binomtest(len(new), differing).pvalue) if differing else 1.0
+    return {"mended": mended, "new": new, "both": len(misread & earlier_misread), "p": p}
+
+
 def history(most: int = 30) -> list[list[str]]:
     """Commit, date, accuracy, errors, parameters and subject of each commit with a new result.
 
@@ -63,11 +90,11 @@ def history(most: int = 30) -> list[list[str]]:
     rows: list[list[str]] = []
     log = git("log", f"-{most}", "--format=%h%x09%cs%x09%s", "--", str(paths.TEST_METRICS))
     for commit, date, subject in (line.split("\t", 2) for line in log.splitlines()):
+        metrics = metrics_at(commit)
         try:
-            metrics = json.loads(git("show", f"{commit}:./{paths.TEST_METRICS}"))
             accuracy = f"{100 * metrics['accuracy']:.2f}"
             counts = [f"{metrics[name]:,}" for name in ("errors", "parameters")]
-        except (ValueError, KeyError, TypeError):  # deleted there, or of another layout
+        except (ValueError, KeyError, TypeError):
             continue
         rows.append([commit, date, accuracy, *counts, subject])
     return rows

@@ -24,6 +24,7 @@ from dvc_data.hashfile.db import HashFileDB
 from dvc_objects.fs.local import localfs
 
 from digits.core.errors import UserError, exit_with
+from tools.conflicts import refuse_conflicts
 from tools.verify import installed
 from tools.verify.locks import Locked, lacking, locked
 from tools.verify.origin import foreign_model
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--remove", action="store_true", help="delete what is damaged")
     parser.add_argument("--installed", action="store_true", help="read installed packages too")
     options = parser.parse_args()
+    refuse_conflicts()
     result = check(Path.cwd())
     if not result.wrong:
         result.wrong += foreign_model()

@@ -100,3 +100,19 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(FULL.replace("max_learning_rate: 0.01", "max_learning_rate: 3e-3"))
     assert config.read(path).train.max_learning_rate == 0.003
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    """DVC takes 19 and 19.0 for the same, so it would not even ask whether that is allowed."""
+    content = YAML(typ="safe").load(FULL)
+    expected = check(Config, content, "params.yaml")
+    for section in content.values():
+        for key, value in section.items():
+            if type(value) is int:
+                section[key] = float(value)
+    content["model"]["blocks"] = [
+        float(block) if type(block) is int else block for block in content["model"]["blocks"]
+    ]
+    read = check(Config, content, "params.yaml")
+    assert read == expected
+    assert read.model_dump_json() == expected.model_dump_json(), "to the type: it is hashed"

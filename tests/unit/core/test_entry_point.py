@@ -4,8 +4,10 @@ import ast
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from digits.core.entry_point import run_stage
 from digits.core.errors import UserError
 from digits.core.stage_lock import LOCK, stage_lock
+from tests import documented
 from tests.project import ROOT
 
 PROGRAMS = {
@@ -71,6 +74,37 @@ def test_the_same_in_a_process_of_its_own_and_an_import_never_ends_one(tmp_path:
     )
     code, printed = python(tmp_path, "-S", "-c", script)
     assert re.match(r"caught .* has no torch: .* `make repro`", printed), printed
+
+
+def test_a_stage_that_is_called_as_a_file_says_how_it_is_called() -> None:
+    """Whatever the folder; `card` and `check` stand for all; the others import torch first."""
+    for folder, file in (ROOT, "stages/card.py"), (ROOT / "stages", "check.py"):
+        done = subprocess.run(
+            [sys.executable, file], cwd=folder, capture_output=True, text=True, timeout=60
+        )
+        name = Path(file).stem
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"error: in the project's folder, call a stage by its name: `python -m stages.{name}`\n"
+        )
+
+
+def test_uv_takes_the_environment_as_it_is(tmp_path: Path) -> None:
+    """`uv sync` would install what is newest, and write a second lock."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    kept = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+
+    def uv(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "uv", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=kept, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    refused = (2, f"error: The project is marked as unmanaged: {tmp_path}\n")
+    assert uv("sync", "--offline") == uv("lock", "--offline") == refused
+    command = documented.command("uv run dvc repro").split()[1:3]
+    assert uv(*command, "--version") == (0, f"{version('dvc')}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".venv", "pyproject.toml"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -41,7 +41,10 @@ def test_a_file_is_fetched_as_sent(server: Mirror, behaviour: str, tmp_path: Pat
 
 
 def test_every_mirror_has_its_reason(
-    server: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Mirror,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(mirrors, "MAX_BYTES", len(CONTENT))
     for name in ("a pipe", "large"):
@@ -61,6 +64,11 @@ def test_every_mirror_has_its_reason(
         fetch("file", SHA256, list(expected), tmp_path / "file", Patience(pause=0.01))
     lines = [f"  {mirror}: {reason}" for mirror, reason in expected.items()]
     assert str(caught.value).splitlines() == ["no mirror delivered file:", *lines]
+    said = [line for line in capsys.readouterr().err.splitlines() if "; trying " in line]
+    assert said == [
+        f"{mirror}: {reason}; trying {following}"
+        for (mirror, reason), following in zip(expected.items(), [*expected][1:], strict=False)
+    ]
     assert (tmp_path / "file").read_bytes() == b"earlier"
 
 

@@ -156,6 +156,8 @@ def test_evaluate_scores_every_image_once(
     with torch.no_grad():
         predicted = untrained(TEST.normalisation(TEST.images.unsqueeze(1))).argmax(1)
     errors = int((predicted != TEST.labels).sum())
+    assert len(metrics["misread"]) == errors
+    assert all(predicted[number] != TEST.labels[number] for number in metrics["misread"])
     assert (metrics["dataset"], metrics["examples"], metrics["errors"]) == ("mnist", 1234, errors)
     assert metrics["accuracy"] == pytest.approx(1 - errors / 1234, abs=1e-6)
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]

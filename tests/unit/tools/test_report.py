@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from digits.core import files
 from digits.core.errors import UserError
 from stages import paths
 from tests.project import ROOT
@@ -54,3 +56,36 @@ def test_incomplete_metrics_and_empty_tables_are_named() -> None:
     paths.CLASSES.write_text(paths.CLASSES.read_text().splitlines()[0] + "\n")
     with pytest.raises(UserError, match="plots/classes.csv: has no rows; "):
         results.require_results()
+
+
+def commit_metrics(content: dict[str, Any]) -> None:
+    files.write_json(paths.TEST_METRICS, content)
+    for command in ("init -q", "add metrics", "-c user.name=T -c user.email=t@e commit -qm T"):
+        subprocess.run(["git", *command.split()], check=True)
+
+
+def test_models_are_compared_image_by_image() -> None:
+    """The p of 3 mended and 10 new is 2 * sum(comb(13, k) for k in range(4)) / 2**13."""
+    before = {"test_sha256": "a", "misread": [1, 2, 3, 50]}
+    now = {"test_sha256": "a", "misread": [50, *range(100, 110)]}
+    shown = values()
+    commit_metrics({"details": [before]})
+    files.write_json(paths.TEST_METRICS, {"details": [now]})
+    compared = results.compare_images("HEAD")
+    assert compared == {
+        "mended": [1, 2, 3],
+        "new": [*range(100, 110)],
+        "both": 1,
+        "p": pytest.approx(756 / 8192),
+    }
+    body = render(shown | {"images": compared})
+    assert "3 errors are mended, 10 are new,\nand 1 are in both." in body
+    assert "p&nbsp;is 0.092, not significant at the 5\u00a0% level." in body
+    assert "Mended: 1, 2, 3.\nNew: 100, 101," in body
+
+    files.write_json(paths.TEST_METRICS, {"details": [before]})
+    assert results.compare_images("HEAD") == {"mended": [], "new": [], "both": 4, "p": 1.0}
+    files.write_json(paths.TEST_METRICS, {"details": [now | {"test_sha256": "b"}]})
+    assert results.compare_images("HEAD") == {}, "of other images"
+    commit_metrics({"errors": 3})
+    assert results.compare_images("HEAD") == {}, "of a commit before there were such lists"

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from dvc.repo import Repo
 
+from digits.core.errors import UserError
 from tests.project import ROOT
 from tools import repro
 
@@ -70,7 +71,8 @@ def test_a_merge_is_not_undone(whole: bytes) -> None:
     repro.mend(LOCK)
     conflict = b"<<<<<<< HEAD\n=======\n>>>>>>> other\n" + whole
     LOCK.write_bytes(conflict)
-    repro.mend(LOCK)
+    with pytest.raises(UserError, match=r"^dvc.lock: a merge has left its conflict here"):
+        repro.make_whole()
     assert LOCK.read_bytes() == conflict
 
 
