@@ -1,6 +1,7 @@
 """Pictures of images as PNG bytes; the same images give the same bytes."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Sequence
 
@@ -103,7 +104,8 @@ def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes
 
 def _figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", dpi=100)
-    figure.suptitle(title, fontsize=12, color=INK)
+    lines = textwrap.fill(title, int(9 * width))
+    figure.suptitle(lines, fontsize=12, color=INK)
     return figure
 
 

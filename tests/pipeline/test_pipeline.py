@@ -69,7 +69,7 @@ def test_two_commits_can_be_compared(longer: Project) -> None:
     assert pictures == [
         f"{revision}_plots_{picture}.png"
         for revision in ("HEAD~1", "workspace")
-        for picture in ("augmentation", "worst_errors")
+        for picture in ("augmentation", "training_data", "worst_errors")
     ]
     assert longer.git("status", "--porcelain") == "", "dvc_plots is ignored"
 

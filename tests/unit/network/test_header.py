@@ -33,7 +33,7 @@ def text_of(**changes: object) -> str:
         (
             "blocks",
             [[1], [1024], ["pool", "8 valid"], [4] * 32],
-            [[], [0], [1025], [1.0], [True], [None], [[1]], [4] * 33, "pool", 4, None, {"a": 1}],
+            [[], [0], [1025], [1.5], [True], [None], [[1]], [4] * 33, "pool", 4, None, {"a": 1}],
         ),
         ("bias_free", [True, False], [1, None, "yes", []]),
         ("hidden", [None, 1, 4096], [0, 4097, 1.5, True, "32", [32]]),
