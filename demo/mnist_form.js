@@ -1,8 +1,8 @@
 /** A digit's ink brought to MNIST's form: digits/handwriting/mnist_form.py again, step by step. */
 
-import { SIZE } from "./network.js";
 import { BICUBIC, blur, clip, crop, highest, map, quantile, resize, roundToEven } from "./planes.js";
 
+export const SIZE = 28; // pixels, of an image
 const [BOX, ENLARGED, MIDDLE, MARGIN, ALMOST] = [20, 19, 14, 2, 0.6]; // explained there
 const [INKED, FULL, SOFT, SHARP, THIN, STRONG, CRISP] = [0.1, 0.9, 0.77, 0.62, 0.5, 0.67, 0.7];
 const [BLUR, MOST, STEPS] = [1.5, 6, 8];

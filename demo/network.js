@@ -1,7 +1,5 @@
 /** The trained network in plain JavaScript: runs the operations that demo/build.py wrote. */
 
-export const SIZE = 28;
-
 /**
  * Each takes features, {values: Float32Array of channels * size * size, channels, size}, and an
  * operation, and gives features. demo/build.py refuses a network with an operator not among them.
@@ -92,19 +90,30 @@ export class Network {
   #std;
   #temperature;
 
-  /** written: what demo/build.py wrote into network.json. */
-  constructor({ mean, std, temperature, parameters, operations }) {
+  /**
+   * written: what demo/build.py wrote into network.json. Some of it can be read here: how many
+   * parameters there are; the size and channels of images; the names of the classes; the
+   * probability below which the network is unsure; how a picture is fitted.
+   */
+  constructor({ mean, std, temperature, operations, ...about }) {
     [this.#mean, this.#std, this.#temperature] = [255 * mean, 255 * std, temperature];
-    this.parameters = parameters;
+    Object.assign(this, about);
     this.operations = operations.map(({ weights, bias, ...operation }) =>
       weights ? { ...operation, weights: floats(weights), bias: floats(bias) } : operation,
     );
   }
 
-  /** What each operation makes of an image, Uint8Array of 28 * 28; the last are the logits. */
+  /**
+   * What each operation makes of an image, Uint8Array of size * size * channels; the last are the
+   * logits.
+   */
   features(levels) {
-    let now = { channels: 1, size: SIZE };
-    now.values = Float32Array.from(levels, (level) => (level - this.#mean) / this.#std);
+    const { size, channels } = this;
+    let now = { values: new Float32Array(levels.length), channels, size };
+    levels.forEach((level, k) => {
+      const place = (k % channels) * size * size + Math.floor(k / channels);
+      now.values[place] = (level - this.#mean) / this.#std;
+    });
     return this.operations.map((operation) => (now = OPERATORS[operation.operator](now, operation)));
   }
 
@@ -112,7 +121,7 @@ export class Network {
     return this.features(levels).at(-1).values;
   }
 
-  /** Probabilities of the ten digits. */
+  /** Probabilities of the classes. */
   probabilities(logits) {
     const highest = Math.max(...logits);
     const powers = Array.from(logits, (logit) => Math.exp((logit - highest) / this.#temperature));

@@ -1,6 +1,6 @@
 /** The pad: paints a drawing, and turns a mouse, a finger or a pen into strokes. */
 
-import { SIZE } from "./network.js";
+import { SIZE } from "./mnist_form.js";
 
 const SIDE = 560; // pixels of the pad's own, whatever its size on the screen
 const PEN = 26; // of these, a pen of width 1

@@ -1,8 +1,12 @@
-/** The page: pad, pictures and examples go in; the digit, its bars and what it rests on come out. */
+/** The page to draw on: pad, pictures and examples go in; the class and what it rests on come out. */
 
+import { Bars, ranked, sentenceAbout } from "./answer.js";
+import { listenForPictures, offerExamples } from "./choosing.js";
 import { Drawing } from "./drawing.js";
-import { Layers, evidence, paintEvidence, paintPixels } from "./layers.js";
-import { Network, SIZE, fetchJson } from "./network.js";
+import { evidence, paintEvidence } from "./evidence.js";
+import { Layers, paintLevels } from "./layers.js";
+import { SIZE } from "./mnist_form.js";
+import { Network, fetchJson } from "./network.js";
 import { listen, paint } from "./pad.js";
 import { readPicture } from "./picture.js";
 import { asImage, remarkOn } from "./strokes.js";
@@ -11,38 +15,17 @@ const element = (id) => document.getElementById(id);
 const [seen, rests, result, sentence] = ["seen", "rests", "result", "sentence"].map(element);
 const drawing = new Drawing();
 const layers = new Layers(element("maps"));
-const choices = new Map(); // example -> its radio button
-const bars = Array.from({ length: 10 }, (_, digit) => bar(digit));
-const invitation = "Draw a digit from 0 to 9, choose one below, or paste, drop or choose a picture.";
-
-const SURE = 0.97; // probability below which the network is unsure, as in digits/predict.py
+const blank = new Uint8Array(SIZE * SIZE);
+const invitation = `${document.title}, choose one below, or paste, drop or choose a picture.`;
 
 let network = null;
+let bars = null;
+let choices = new Map(); // example -> its radio button
 let failure = ""; // why there is no network
 let notice = ""; // what went wrong with a picture, until the pad changes
 let settled = true; // no stroke is under way, so the sentence may be announced
 let frame = 0;
 let readings = 0;
-
-function bar(digit) {
-  const row = document.createElement("li");
-  const [name, track, fill, share] = ["b", "span", "span", "span"].map((kind) =>
-    document.createElement(kind),
-  );
-  name.textContent = digit;
-  track.className = "track";
-  fill.className = "fill";
-  share.className = "share";
-  track.append(fill);
-  row.append(name, track, share);
-  element("bars").append(row);
-  return { row, fill, share };
-}
-
-function percent(probability) {
-  if (probability >= 0.9995) return "over 99.9\u00a0%";
-  return probability < 0.0005 ? "0\u00a0%" : `${(100 * probability).toFixed(1)}\u00a0%`;
-}
 
 function changed(isSettled, problem = "") {
   [settled, notice] = [isSettled, problem];
@@ -60,26 +43,21 @@ function update() {
   element("clear").disabled = drawing.isEmpty;
   for (const [example, choice] of choices) choice.checked = example === drawing.image;
   const levels = drawing.image?.pixels ?? asImage(drawing.strokes);
-  paintPixels(seen, SIZE, (place) => Array(3).fill(levels ? levels[place] : 0));
+  paintLevels(seen, SIZE, levels ?? blank);
   if (network) show(levels);
   else if (failure) tell(failure);
 }
 
 function show(levels) {
-  const features = network.features(levels ?? new Uint8Array(SIZE * SIZE));
+  const features = network.features(levels ?? blank);
   layers.show(network.operations, features);
   const probabilities = levels && network.probabilities(features.at(-1).values);
-  const order = [...bars.keys()].sort((a, b) => (probabilities?.[b] ?? 0) - (probabilities?.[a] ?? 0));
-  bars.forEach(({ row, fill, share }, digit) => {
-    const probability = probabilities?.[digit] ?? 0;
-    fill.style.transform = `scaleY(${probability})`;
-    share.textContent = Math.round(100 * probability) || "";
-    row.classList.toggle("likeliest", Boolean(probabilities) && digit === order[0]);
-  });
-  element("digit").textContent = probabilities ? order[0] : "?";
+  bars.show(probabilities);
+  const likeliest = probabilities && ranked(probabilities)[0];
+  element("digit").textContent = probabilities ? network.classes[likeliest] : "?";
   result.classList.toggle("nothing", !probabilities);
-  showEvidence(levels, order[0]);
-  tell(notice || sentenceAbout(probabilities, order));
+  showEvidence(levels, likeliest);
+  tell(notice || wordsAbout(probabilities));
 }
 
 /** Say it once no stroke is under way; a screen reader waits until nothing is busy. */
@@ -88,16 +66,10 @@ function tell(words) {
   result.setAttribute("aria-busy", "false");
 }
 
-function sentenceAbout(probabilities, [digit, next]) {
+function wordsAbout(probabilities) {
   if (!probabilities) return invitation;
   const remark = drawing.image ? drawing.image.remark : settled && remarkOn(drawing.strokes);
-  if (remark) return remark;
-  let words = `This looks like ${digit === 8 ? "an" : "a"} ${digit} (${percent(probabilities[digit])}).`;
-  if (probabilities[next] >= 0.0005) words += ` Next: ${next} (${percent(probabilities[next])}).`;
-  if (probabilities[digit] < SURE) words += " The network is unsure.";
-  const label = drawing.image?.label;
-  if (label !== undefined) words += label === digit ? " So says its label." : ` Its label says ${label}.`;
-  return words;
+  return remark || sentenceAbout(probabilities, network, drawing.image?.label);
 }
 
 /** The map of what the digit rests on, once no stroke is under way. */
@@ -106,7 +78,8 @@ async function showEvidence(levels, digit) {
   const isOutdated = () => reading !== readings;
   rests.setAttribute("aria-busy", "true");
   paintEvidence(rests, levels, null);
-  element("rests-on").textContent = levels ? `What the ${digit} rests on:` : "What it rests on:";
+  const name = levels ? `the ${network.classes[digit]}` : "it";
+  element("rests-on").textContent = `What ${name} rests on:`;
   if (!settled) return;
   const values = levels && (await evidence(network, levels, digit, isOutdated));
   if (isOutdated()) return;
@@ -116,7 +89,6 @@ async function showEvidence(levels, digit) {
 
 /** Read a picture that was pasted, dropped, chosen or taken. */
 async function offerPicture(file) {
-  if (!file) return;
   try {
     drawing.show(await readPicture(file));
     changed(true);
@@ -143,18 +115,7 @@ function listenToControls(isDrawing) {
     else return;
     event.preventDefault();
   });
-  for (const name of ["file", "photo"]) {
-    element(name).addEventListener("change", ({ target }) => {
-      offerPicture(target.files[0]);
-      target.value = ""; // the same file may be chosen again
-    });
-  }
-  document.addEventListener("paste", ({ clipboardData }) => offerPicture(clipboardData.files[0]));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    event.preventDefault(); // or the browser leaves the page for the picture
-    offerPicture(event.dataTransfer.files[0]);
-  });
+  listenForPictures(offerPicture);
   for (const feature of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
     matchMedia(feature).addEventListener("change", () => changed(settled, notice));
   }
@@ -165,48 +126,25 @@ function brush() {
   return value === "eraser" ? null : Number(value);
 }
 
-/** The examples as radio buttons: arrow keys go from one to the next. */
-async function offerExamples() {
-  for (const { name, digits } of await fetchJson("examples.json")) {
-    const row = document.createElement("div");
-    row.className = "row";
-    const caption = document.createElement("p");
-    caption.textContent = name;
-    row.append(caption, ...digits.map((digit) => offer(digit, name)));
-    element("examples").append(row);
-  }
-}
-
-function offer({ label, pixels }, name) {
-  const example = { label, pixels: Uint8Array.from(atob(pixels), (sign) => sign.charCodeAt(0)) };
-  const frame = document.createElement("label");
-  const [choice, image] = ["input", "canvas"].map((kind) => document.createElement(kind));
-  choice.type = "radio";
-  choice.name = "example";
-  choice.setAttribute("aria-label", `A ${label}, ${name.toLowerCase()}`);
-  choice.addEventListener("change", () => {
-    drawing.show(example);
-    changed(true);
-  });
-  paintPixels(image, SIZE, (place) => Array(3).fill(example.pixels[place]));
-  frame.append(choice, image);
-  choices.set(example, choice);
-  return frame;
-}
-
 listenToControls(listen(drawing, brush, changed));
 drawing.restore();
 changed(true);
 sentence.textContent = "Loading the network …";
 try {
-  network = new Network(await fetchJson("network.json"));
-  element("parameters").textContent = network.parameters.toLocaleString("en");
+  const written = new Network(await fetchJson("network.json"));
+  bars = new Bars(element("bars"), written.classes);
+  element("parameters").textContent = written.parameters.toLocaleString("en");
+  network = written;
 } catch (error) {
   failure = `The network cannot be run: ${error.message}`;
 }
 changed(settled);
 try {
-  await offerExamples();
+  const choose = (example) => {
+    drawing.show(example);
+    changed(true);
+  };
+  if (network) choices = await offerExamples(element("examples"), network, choose);
 } catch (error) {
   changed(true, `The examples cannot be shown: ${error.message}`);
 }

@@ -1,11 +1,11 @@
 /** A picture file of the user's, brought to MNIST's form. */
 
 import { mnistForm } from "./mnist_form.js";
+import { greyLevel, open } from "./opening.js";
 import { inkOf } from "./paper.js";
 import { drawings, oddity } from "./parts.js";
 import { BOX, quantile, resize, roundToEven } from "./planes.js";
 
-const PIXELS = 50e6; // a larger picture is refused
 const AREA = 1e6; // pixels; a larger picture is scaled down to as many
 const SEEN = 128; // opacity from which a pixel is seen
 const TWO_TONED = 64; // levels between a transparent picture's paper and ink, if both are in it
@@ -17,21 +17,8 @@ const TWO_TONED = 64; // levels between a transparent picture's paper and ink, i
  * Rejects with a message if it cannot be read.
  */
 export async function readPicture(file) {
-  let picture;
-  try {
-    picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
-  } catch {
-    throw new Error(
-      /\.hei[cf]$/i.test(file.name)
-        ? "this browser does not read HEIC; save it as JPEG or PNG"
-        : "not a picture in a format that this browser reads",
-    );
-  }
-  const { width, height } = picture;
-  if (width * height > PIXELS) throw new Error(`too large: ${width} by ${height} pixels`);
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.drawImage(picture, 0, 0);
-  const drawn = drawings(...inkOf(greyLevels(context.getImageData(0, 0, width, height))));
+  const { picture, image } = await open(file);
+  const drawn = drawings(...inkOf(greyLevels(image)));
   const odd = oddity(drawn[0]);
   const several = drawn.length > 1 ? "Several things are drawn; the network reads one digit." : "";
   const remark = odd ? `Unsure: this is ${odd}.` : several;
@@ -39,12 +26,11 @@ export async function readPicture(file) {
 }
 
 /** Grey levels of 0 to 1: grey_levels of digits/handwriting/picture_file.py again. */
-function greyLevels({ data, width, height }) {
+function greyLevels(image) {
+  const { data, width, height } = image;
   const values = new Float32Array(width * height);
   const seen = [];
-  for (let k = 0; k < values.length; k++) {
-    values[k] = (data[4 * k] * 19595 + data[4 * k + 1] * 38470 + data[4 * k + 2] * 7471 + 0x8000) >> 16;
-  }
+  for (let k = 0; k < values.length; k++) values[k] = greyLevel(image, k);
   const isTransparent = values.some((_, k) => data[4 * k + 3] < 255);
   if (isTransparent) {
     values.forEach((level, k) => data[4 * k + 3] >= SEEN && seen.push(level));

@@ -6,7 +6,7 @@
  * of 28 pixels, and its centre of mass in the middle, as MNIST's digits are.
  */
 
-import { SIZE } from "./network.js";
+import { SIZE } from "./mnist_form.js";
 
 const BOX = 20; // pixels, of the digit in the image
 const MIDDLE = 14; // index of the pixel on which MNIST's centres of mass round

@@ -157,9 +157,23 @@ def test_the_examples_are_the_first_and_the_hardest_of_each_digit() -> None:
     probabilities = np.full((4, 10), 0.01, np.float32)
     probabilities[[0, 1, 2, 3], [1, 0, 1, 1]] = [0.9, 0.5, 0.1, 0.4]
     rows = build.examples(images, labels, probabilities)
-    levels = [[base64.b64decode(each["pixels"])[0] for each in row["digits"]] for row in rows]
+    levels = [[base64.b64decode(each["pixels"])[0] for each in row["images"]] for row in rows]
     assert levels == [[20, 10], [20, 30]]
-    assert [[each["label"] for each in row["digits"]] for row in rows] == [[0, 1], [0, 1]]
+    assert [[each["label"] for each in row["images"]] for row in rows] == [[0, 1], [0, 1]]
+
+
+def test_of_many_classes_those_with_the_hardest_images_are_shown() -> None:
+    count = build.MOST_EXAMPLES + 20
+    labels = np.arange(count)
+    probabilities = np.eye(count, dtype=np.float32)
+    probabilities[:5, :5] /= 10
+    probabilities[-5:, -5:] /= 5
+    images = np.zeros((count, 8, 8, 3), np.uint8)
+    for row in build.examples(images, labels, probabilities):
+        shown = [each["label"] for each in row["images"]]
+        assert len(shown) == build.MOST_EXAMPLES
+        assert {*range(5), *range(count - 5, count)} <= set(shown)
+        assert shown == sorted(shown)
 
 
 def test_scripts_are_plain_and_short() -> None:
