@@ -31,7 +31,7 @@ verify: .venv/installed ## hash what DVC keeps here and on the remote, and packa
 plots: .venv/installed ## draw all results on one page, dvc_plots/index.html
 	@$(PYTHON) -m tools.report
 
-demo: demo/site/index.html ## draw a digit in the browser and watch the network read it
+demo: demo/site/index.html ## draw a digit, or show a picture, in the browser and watch the network read it
 	@$(PYTHON) -m demo.serve
 
 # dvc.lock, too: DVC can check out an older model, with its older date

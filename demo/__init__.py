@@ -1,4 +1,4 @@
-"""A page on which you draw a digit and watch the network read it, in the browser."""
+"""A page on which you draw a digit, or show a picture, and watch the network read it."""
 
 from pathlib import Path
 

@@ -10,6 +10,15 @@ export const BICUBIC = {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
   },
 };
+const sinc = (x) => (x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1);
+export const LANCZOS = { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) };
+
+const EXACT = { weight: (share) => share, sum: (value) => value };
+/** How Pillow rounds where it resizes pixels of eight bits: weights to 22 bits, each pass to pixels. */
+export const BYTES = {
+  weight: (share) => Math.round(share * 2 ** 22) / 2 ** 22,
+  sum: (value) => clip(Math.floor(value + 0.5), 0, 255),
+};
 
 /** The plane with other values: `change` gets a value, its row and its column. */
 export function map({ values, width, height }, change) {
@@ -33,13 +42,17 @@ export function crop({ values, width, height }, top, left, rows, columns) {
   return { values: part, width: columns, height: rows };
 }
 
-/** A box of the plane, [left, top, right, bottom] in pixels, resized with a filter. */
-export function resize(plane, width, height, filter, box = [0, 0, plane.width, plane.height]) {
-  const rows = resizeRows(plane, width, filter, box[0], box[2]);
-  return transpose(resizeRows(transpose(rows), height, filter, box[1], box[3]));
+/** A box of the plane, [left, top, right, bottom] in pixels, or all of it, resized with a filter. */
+export function resize(plane, width, height, filter, box, rounding = EXACT) {
+  const [left, top, right, bottom] = box ?? [0, 0, plane.width, plane.height];
+  const across = (each) => resizeRows(each, width, filter, left, right, rounding);
+  const down = (each) => transpose(resizeRows(transpose(each), height, filter, top, bottom, rounding));
+  // the order of Pillow 13, which matters where each pass is rounded
+  const isTall = plane.height - height > 2 * Math.max(plane.width - width, 0);
+  return isTall ? across(down(plane)) : down(across(plane));
 }
 
-function resizeRows({ values, width: before, height }, width, { support, weight }, from, to) {
+function resizeRows({ values, width: before, height }, width, { support, weight }, from, to, rounding) {
   const resized = new Float32Array(width * height);
   const scale = (to - from) / width;
   const stretch = Math.max(scale, 1);
@@ -50,12 +63,11 @@ function resizeRows({ values, width: before, height }, width, { support, weight 
     const weights = [];
     for (let k = first; k < last; k++) weights.push(weight((k - middle + 0.5) * (1 / stretch)));
     const total = weights.reduce((one, other) => one + other, 0);
+    const shares = weights.map((each) => rounding.weight(each / total));
     for (let row = 0; row < height; row++) {
       let sum = 0;
-      for (let k = 0; k < weights.length; k++) {
-        sum += values[row * before + first + k] * (weights[k] / total);
-      }
-      resized[row * width + column] = sum;
+      for (let k = 0; k < shares.length; k++) sum += values[row * before + first + k] * shares[k];
+      resized[row * width + column] = rounding.sum(sum);
     }
   }
   return { values: resized, width, height };

@@ -102,7 +102,7 @@ def main() -> None:
     with server(options.site, options.port) as running:
         try:
             address = f"http://127.0.0.1:{running.server_port}/"
-            print(f"draw a digit at {address} (Ctrl-C ends this)", flush=True)
+            print(f"the page is at {address} (Ctrl-C ends this)", flush=True)
             running.serve_forever()
         except KeyboardInterrupt:
             print("", file=sys.stderr)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,16 @@ def site(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(site: Path) -> Iterator[str]:
     """The page, served until Ctrl-C."""
+    with served(site, ["make", "demo"] if PIPELINE else None) as address:
+        yield address
+
+
+@contextmanager
+def served(site: Path, command: list[str] | None = None) -> Iterator[str]:
+    """The address of a site, until Ctrl-C."""
     own = [sys.executable, "-m", "demo.serve", "--port", "0", "--site", str(site)]
     server = subprocess.Popen(
-        ["make", "demo"] if PIPELINE else own,
+        command or own,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -84,11 +92,13 @@ def address(site: Path) -> Iterator[str]:
         # a shell's background job ignores Ctrl-C, and so would all that it starts
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    yield re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
-    os.killpg(server.pid, signal.SIGINT)
-    if not PIPELINE:  # make has its own exit code
-        assert server.wait(120) == 0
-    server.communicate(timeout=120)
+    try:
+        yield re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.communicate(timeout=120)
+    if not command:  # make has its own exit code
+        assert server.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -107,17 +117,26 @@ def options() -> dict[str, Any]:
 
 @pytest.fixture
 def page(browser: Browser, address: str, options: dict[str, Any]) -> Iterator[Page]:
-    """The page, ready; it must print nothing on its console and ask no other server."""
+    """The page, ready."""
+    with opened(browser, address, options) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Browser, address: str, options: dict[str, Any]) -> Iterator[Page]:
+    """A page, ready; it must print nothing on its console and ask no other server."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE)
     page, problems = context.new_page(), []
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda sent: sent.url.startswith(address) or problems.append(sent.url))
-    page.goto(address)
-    settle(page)
-    yield page
-    context.close()
+    try:
+        page.goto(address)
+        settle(page)
+        yield page
+    finally:
+        context.close()
     assert not problems
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from demo import build, serve
 from demo.serve import HEADERS, TYPES
+from digits.core.data_shape import MNIST, DataShape
 from digits.core.errors import UserError
 from digits.core.split import Normalisation
 from digits.network.layers import MaxPool
@@ -174,6 +176,23 @@ def test_of_many_classes_those_with_the_hardest_images_are_shown() -> None:
         assert len(shown) == build.MOST_EXAMPLES
         assert {*range(5), *range(count - 5, count)} <= set(shown)
         assert shown == sorted(shown)
+
+
+OTHERS = [DataShape(size=20), DataShape(channels=3), DataShape(fit="pad")]
+
+
+def test_the_page_is_the_one_for_the_shape_and_as_strict() -> None:
+    drawn, parts = build.page_for(MNIST)
+    assert "<title>Draw a digit</title>" in drawn
+    assert "Draw an image" in build.page_for(DataShape(classes=("a", "b")))[0]
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy".*>', drawn)[0]
+    assert "default-src 'none'" in policy
+    for shape in OTHERS:
+        page, others = build.page_for(shape)
+        assert "<title>Show a picture</title>" in page
+        assert policy in page
+        assert all(path.is_file() for path in (*parts, *others))
+        assert {path.name for path in others} >= {"pictures.js", "fitting.js", "style.css"}
 
 
 def test_scripts_are_plain_and_short() -> None:
