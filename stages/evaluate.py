@@ -89,7 +89,13 @@ def misread(test: Split, logits: torch.Tensor) -> dict[str, Any]:
     """What a paired comparison needs: the test images' digest, and the numbers of those misread."""
     content = test.images.numpy().tobytes() + test.labels.numpy().tobytes()
     wrong = (logits.argmax(1) != test.labels).nonzero().flatten()
-    return {"test_sha256": hashlib.sha256(content).hexdigest(), "misread": wrong.tolist()}
+    names = test_files()
+    misread_files = [names[place] for place in wrong.tolist()] if names else []
+    return {
+        "test_sha256": hashlib.sha256(content).hexdigest(),
+        "misread": wrong.tolist(),
+        **({"misread_files": misread_files} if names else {}),
+    }
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -138,6 +144,7 @@ def main() -> None:
     files.write(paths.AUGMENTATION, galleries.draw_augmentation(test, parameters.augment))
     details = {
         "dataset": parameters.download.source,
+        "validation_examples": len(split.load(paths.VALIDATION, normalisation)),
         "image_size": test.shape.size,
         "channels": test.shape.channels,
         "classes": len(test.shape.classes),

@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ LOCK = ROOT / ".dvc/tmp/study"  # one study at a time; stages may run beside it
 NOT_SHIPPED = ["/*", "!/.", "!/digits", "!/study"]  # to a cluster: all but the tasks' code
 RETRIES = 5  # of a seed whose worker or node died
 GPU_SHARE = 0.25  # of one, for a seed
-CONNECT = 10  # seconds, to the address of a cluster
+CONNECT, ANSWER = 10, 20  # seconds, to the address of a cluster
 PATIENCE = 5  # seconds, after which to look for nodes that have joined
 
 
@@ -160,6 +162,8 @@ def _start_ray(cores: int | None) -> None:
         if address not in ("auto", "local"):  # Ray itself asks a dead address for two minutes
             end = urlsplit(address if "://" in address else f"//{address}")
             socket.create_connection((end.hostname or "", end.port or 0), CONNECT).close()
+            if "://" not in address:
+                _check_health(address)
         ray.init(
             address,
             num_cpus=cores,
@@ -172,6 +176,19 @@ def _start_ray(cores: int | None) -> None:
         raise
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def _check_health(address: str) -> None:
+    """Refuse an address where something else than Ray answers, which `ray.init` waits on for long.
+
+    Raises:
+        OSError: it does.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        subprocess.run(command, capture_output=True, timeout=ANSWER)
+    except subprocess.TimeoutExpired:
+        raise OSError("something answers there, but no Ray") from None
 
 
 def _row(done: Any, name: str) -> Row:

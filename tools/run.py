@@ -88,7 +88,8 @@ def main() -> None:
         print(
             f"This was the built-in sample, not MNIST: {result}.\n"
             "For MNIST: `git checkout params.yaml dvc.lock metrics models plots`, then `make run`\n"
-            "with a network, or `MNIST_MIRROR=/folder/with/the/four/files make run` without one."
+            "with a network, or `MNIST_MIRROR=/folder/with/the/four/files make run` without one.\n"
+            "Until then, the model files in models/ are those of the sample."
         )
     else:
         print(f"{metrics['dataset']}: {result}, {metrics['parameters']:,} parameters.")

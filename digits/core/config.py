@@ -73,10 +73,20 @@ class Download(Section):
         return files
 
 
+def _size(value: object) -> object:
+    value = whole(value)
+    if (type(value) is int and 0 <= value <= 50_000) or (type(value) is float and 0 < value < 1):
+        return value
+    raise ValueError("should be a whole number, 0 to 50000, or a share between 0 and 1")
+
+
+Size = Annotated[int | float, PlainValidator(_size)]
+
+
 class Preprocess(Section):
     """What becomes of the images, and how they are split."""
 
-    validation_size: int = Field(ge=0, le=50_000)
+    validation_size: Size  # images, or a share of those that are not for the test
     seed: int = Field(ge=0, lt=2**32)
     channels: Literal[1, 3] = 1
     image_size: int | None = Field(default=None, ge=SIZES[0], le=SIZES[-1])

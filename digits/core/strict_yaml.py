@@ -68,7 +68,8 @@ def check(schema: type[Schema], content: object, where: str) -> Schema:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        details = error.errors(include_url=False)[:10]
+        details = error.errors(include_url=False)
+        details = sorted(details, key=lambda each: each["type"] == "missing")[:10]  # typos first
         lines = (f"{where}: {_explain(detail, schema)}" for detail in details)
         raise UserError("\n".join(lines)) from None
 

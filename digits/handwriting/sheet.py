@@ -3,6 +3,8 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,12 @@ LINE = 14  # pixels
 COLUMNS = 6
 MOST = 600  # pictures on a sheet; more would not fit into one that programs open
 WRITTEN = 34  # characters of a line
+# DejaVu Sans, which has more scripts than Pillow's own; from Matplotlib, whose import takes long
+MATPLOTLIB = find_spec("matplotlib")
+FONT = (
+    Path((MATPLOTLIB and MATPLOTLIB.origin) or "").with_name("mpl-data")
+    / "fonts/ttf/DejaVuSans.ttf"
+)
 
 Row = dict[str, str | int | float]
 
@@ -74,7 +82,7 @@ def _draw_one(whole: Image.Image, found: Found, left: int, top: int) -> None:
     if "probability" in row:
         read = f"{row.get('digit', row.get('class'))}  {100 * float(row['probability']):.2f} %"
     remark = str(row.get("error") or row.get("note") or "")
-    font = ImageFont.load_default(size=11)
+    font = ImageFont.truetype(FONT, 10)
     for number, text in enumerate([f"{row['image']}{page}", read, remark]):
         line = one_line(text, WRITTEN)
         pen.text((left, top + SIDE + GAP + number * LINE), line, fill="black", font=font)

@@ -39,11 +39,12 @@ def worst_errors(
     title = f"The {count} worst errors on the test set" if count else "No errors on the test set"
     is_wide = any(len(name) > 1 for name in [*labels, *predicted])
     width, height = (1.5, 1.95) if is_wide else (1.15, 1.55)
+    height += 0.35 * bool(files)
     figure = _figure(columns * width, rows * height + 0.5, title)
     for position in range(count):
         axes = figure.add_subplot(rows, columns, position + 1)
         _draw(axes, images[position])
-        label, answer = (_short(names[position]) for names in (labels, predicted))
+        label, answer = _short(labels[position]), _short(predicted[position], WRITTEN - 6)
         words = f"{label},\nread as {answer}" if is_wide else f"{label}, read as {answer}"
         axes.set_title(words, fontsize=9 if is_wide else 10, color=INK, parse_math=False)
         below = f"loss {losses[position]:.1f}"
@@ -74,9 +75,9 @@ def by_class(images: Sequence[torch.Tensor], classes: Sequence[str], title: str)
     return png(figure)
 
 
-def _short(name: str) -> str:
+def _short(name: str, width: int = WRITTEN) -> str:
     """The end of a name, which tells files apart."""
-    return name if len(name) <= WRITTEN else f"...{name[3 - WRITTEN :]}"
+    return name if len(name) <= width else f"...{name[3 - width :]}"
 
 
 def augmented(originals: torch.Tensor, moved: torch.Tensor, title: str) -> bytes:

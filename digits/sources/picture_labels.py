@@ -40,10 +40,10 @@ def entries_of(store: Store) -> Iterator[Entry]:
     files = [name for name in store.files if has_picture_suffix(name)]
     if not files:
         raise UserError(f"{store.where}: holds no pictures; {HELP}")
-    skipped = len(store.files) - len(files)
-    if skipped:
+    others = sorted(set(store.files) - set(files))
+    if others:
         tqdm.write(
-            f"preprocess: {skipped:,} files without a picture's extension are skipped",
+            f"preprocess: skipped without a picture's extension: {listed(others)}",
             file=sys.stderr,
         )
     parts = [PurePosixPath(name).parts for name in files]

@@ -51,6 +51,11 @@ def opened(root: Path) -> Generator[Store]:
         with _archive(root / files[0]) as store:
             yield _checked(store)
         return
+    if archives:
+        raise UserError(
+            f"{root / one_line(archives[0])}: an archive is read if it is alone in {root}, but "
+            f"{len(files) - 1:,} more files are there; unpack it, or take one of both away"
+        )
     yield _checked(Store(root, files, folders, lambda name: _content(root / name)))
 
 

@@ -104,12 +104,14 @@ def of_pictures(pictures: Pictures, config: Preprocess) -> Prepared:
 
     if not is_test.any():
         is_test = choose(~is_test, round((config.test_share or TEST_SHARE) * len(is_test)))
-    is_held = choose(~is_test, config.validation_size)
-    if config.validation_size > (~is_test).sum() - len(pictures.shape.classes) or not is_test.any():
+    rest = int((~is_test).sum())
+    size = config.validation_size
+    is_held = choose(~is_test, round(size * rest) if size < 1 else round(size))
+    if size > rest - len(pictures.shape.classes) or not is_test.any():
         raise UserError(
             f"params.yaml: preprocess.validation_size is {config.validation_size}: of "
             f"{len(is_test):,} pictures, {is_test.sum():,} are for the test, and at least one of "
-            f"each of {len(pictures.shape.classes)} classes is to be trained on"
+            f"each of {len(pictures.shape.classes)} classes is to be trained on; try 0.1, a tenth"
         )
     images = torch.from_numpy(pictures.images)
     labels = torch.from_numpy(pictures.labels).to(label_type(pictures.shape))
@@ -155,7 +157,8 @@ def _read_pair(
 def split_indices(labels: torch.Tensor, config: Preprocess) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices of the training and the validation images, int64, in file order.
 
-    Every class has the same share of both splits, to within one image. With `validation_size` 0
+    Every class has the same share of both splits, to within one image. `validation_size` is a
+    number of images, or below 1 a share of them. With 0
     all images are for training.
 
     Raises:

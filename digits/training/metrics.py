@@ -6,6 +6,7 @@ import torch.nn.functional as F
 Metrics = dict[str, float]
 
 COLDEST, HOTTEST = 0.1, 10.0  # temperatures
+ENOUGH = 10  # errors; with fewer, the lowest cross-entropy is that of certainty, whatever is shown
 STEPS = 40  # of bisection
 
 
@@ -44,12 +45,13 @@ def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     (arXiv:1706.04599). The cross-entropy is convex in the reciprocal, so its slope has one zero.
 
     Args:
-        logits: float32 `(N, 10)` of images that were not trained on; without any, it is 1.
+        logits: float32 `(N, classes)` of images that were not trained on. With fewer than ten
+            errors among them, there is nothing to calibrate by, and the temperature is 1.
         labels: uint8 or int64 `(N,)`.
     """
-    if not len(logits):
-        return 1.0
     exact, right = logits.double(), labels.long()
+    if (exact.argmax(1) != right).sum() < ENOUGH:
+        return 1.0
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(STEPS):
         middle = (low + high) / 2

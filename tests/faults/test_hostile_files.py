@@ -42,8 +42,7 @@ def test_idx(times: int, rng: random.Random, tmp_path: Path) -> None:
             read_files += 1
             header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
             assert gzip.decompress(content) == header + array.tobytes()
-            assert array.shape[1:] == ((28, 28) if kind == "images" else ())
-            assert kind == "images" or array.max() <= 9
+            assert array.ndim == (3 if kind == "images" else 1)
     assert 0 < read_files < times / 2
 
 
@@ -61,10 +60,10 @@ def test_tensors(times: int, rng: random.Random, tmp_path: Path) -> None:
         result = read(write(tmp_path, kind, content))
         assert not (tmp_path / "canary").exists(), "code ran"
         if isinstance(result, Split):
-            assert result.images.shape == (len(result), 28, 28)
+            assert result.images.shape == result.shape.images(len(result))
             assert result.images.dtype == result.labels.dtype == torch.uint8
             assert result.labels.shape == (len(result),)
-            assert result.labels.max() <= 9
+            assert result.labels.max() < len(result.shape.classes)
         elif result is not None and kind == "model":
             assert all(weight.isfinite().all() for weight in result[0].state_dict().values())
         read_files += result is not None

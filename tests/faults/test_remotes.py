@@ -63,7 +63,7 @@ def test_a_clone_gets_everything_but_rotten_objects(
 ) -> None:
     project.dvc("push", "--run-cache", **DIRECT)
     whole = objects(project)
-    assert len(whole) == 12
+    assert len(whole) == 13
     assert remote.objects() == whole
 
     name = rng.choice(sorted(whole))

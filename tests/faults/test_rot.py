@@ -348,6 +348,7 @@ def test_evaluate_refuses_a_flipped_bit(
     sections = [parameters.model, parameters.augment, parameters.train]
     model_origin.save(paths.ORIGIN, paths.MODEL, sections, paths.TRAINED_ON)
     files.write_metrics(paths.TRAIN_METRICS, {}, {"temperature": 1})
+    files.write(paths.FILES, b"split,file\n")
     whole, status = paths.MODEL.read_bytes(), paths.MODEL.stat()
     for _ in range(times):
         flip(paths.MODEL, rng)

@@ -17,9 +17,11 @@ import psutil
 import pytest
 import yaml
 
+from stages import paths
 from study.one_seed import COLUMNS, read_rows
 from tests import documented
-from tests.project import Project
+from tests.pipeline.test_own_pictures import TINY, odd_names
+from tests.project import Project, change_parameters, make_project
 
 PATIENCE = 240  # seconds
 TABLE = "metrics/study/seeds/tiny.csv"
@@ -239,3 +241,26 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_recipe_names_its_pictures(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    odd_names(project.path / paths.PICTURES)
+    (project.path / "study/params.yaml").write_text(
+        "seeds: 2\nscreen: {seeds: 2, validation_size: 10, changes: {}}\n"
+    )
+    change_parameters(
+        project.path / "recipes/pictures.yaml",
+        {
+            "preprocess": {"validation_size": 0, "image_size": 16},
+            "model": TINY,
+            "train": {"epochs": 2, "batch_size": 10},
+        },
+    )
+    project.run(sys.executable, "-m", "study.run", "pictures", **RAY)
+    rows = pd.read_csv(project.path / "metrics/study/seeds/pictures.csv")
+    assert rows["seed"].tolist() == [0, 1]
+    assert rows["model_md5"].nunique() == 2
+    before = project.read("metrics/study/seeds/pictures.csv")
+    project.run(sys.executable, "-m", "study.run", "pictures", **RAY)
+    assert project.read("metrics/study/seeds/pictures.csv") == before, "nothing is trained again"

@@ -1,6 +1,7 @@
 """Which seeds are trained, and which rows stay in a table."""
 
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -150,6 +151,14 @@ def test_a_table_with_other_columns_is_refused(table: Path) -> None:
     pd.read_csv(table).rename(columns={"fingerprint": "identity"}).to_csv(table, index=False)
     with pytest.raises(UserError, match=r"tiny.csv: columns are .*'identity'.*restore it with git"):
         study(table)
+
+
+def test_an_address_where_something_else_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(UserError, match=f"'{address}': something answers there, but no Ray"):
+            list(in_parallel([("tiny", RECIPE)], TRAIN, SCORED))
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,11 @@ def require_results() -> None:
 
 
 def earlier_commit() -> str | None:
-    """The newest commit whose metrics differ from those in this folder, if there is one."""
-    now = paths.TEST_METRICS.read_text()
+    """The newest commit with other metrics of the same data as in this folder, if there is one."""
+    now, data = paths.TEST_METRICS.read_text(), files.read_metrics(paths.TEST_METRICS)["dataset"]
     for commit in git("log", "--format=%h", "--", str(paths.TEST_METRICS)).split():
-        if git("show", f"{commit}:./{paths.TEST_METRICS}") not in ("", now):
+        text = git("show", f"{commit}:./{paths.TEST_METRICS}")
+        if text != now and metrics_at(commit).get("dataset") == data:
             return commit
     return None
 

@@ -20,7 +20,8 @@ REMOVED = object()
 def test_committed_files_are_valid_and_comment_every_value(file: Path) -> None:
     config.read(file)
     for line in file.read_text().splitlines():
-        assert "#" in line or not line.startswith(" "), f"{file.name}: no comment on: {line}"
+        is_value = line.startswith(" ") and not line.startswith("  - ")
+        assert "#" in line or not is_value, f"{file.name}: no comment on: {line}"
 
 
 FORMS = (1, "pad", "zeros")  # of pictures: grey, and what is done where they end
@@ -48,6 +49,8 @@ def test_augmentation_lists_what_is_on() -> None:
     ("key", "value", "message"),
     [
         ("preprocess.seed", 1.5, " is 1.5: .*integer"),
+        ("preprocess.validation_size", 1.5, " is 1.5: .*0 to 50000, or a share between 0 and 1"),
+        ("preprocess.validation_size", -1, " is -1: .*0 to 50000, or a share between 0 and 1"),
         ("model.dropout", True, " is True: .*number"),
         (
             "model.blocks",

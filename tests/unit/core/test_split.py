@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from digits.core import split, tensor_file
+from digits.core.data_shape import DataShape
 from digits.core.errors import UserError
-from digits.core.split import Normalisation
+from digits.core.split import Normalisation, Split, SplitHeader
 from tests import drawn
 
 
@@ -32,6 +33,23 @@ def test_normalised_pixels_have_mean_zero_and_deviation_one() -> None:
     assert normalised.dtype == torch.float32
     assert normalised.mean().item() == pytest.approx(0, abs=1e-6)
     assert normalised.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_split_keeps_its_shape_and_many_classes(tmp_path: Path) -> None:
+    shape = DataShape(9, 3, tuple(f"class {number}" for number in range(300)), "crop")
+    images = torch.arange(2 * 9 * 9 * 3, dtype=torch.uint8).view(2, 9, 9, 3)
+    labels = torch.tensor([0, 299], dtype=split.label_type(shape))
+    normalisation = drawn.split(1).normalisation
+    split.save(tmp_path / "split", Split(images, labels, normalisation, shape))
+    loaded = split.load(tmp_path / "split")
+    assert loaded.shape == shape
+    assert loaded.labels.tolist() == [0, 299]
+    assert torch.equal(loaded.images, images)
+    header = SplitHeader(**normalisation.model_dump(), shape=shape)
+    wrong = {"images": images, "labels": labels + 1}
+    tensor_file.save(tmp_path / "split", wrong, header)
+    with pytest.raises(UserError, match="label 300, expected 0 to 299"):
+        split.load(tmp_path / "split")
 
 
 IMAGES, LABELS = drawn.split(3).images, drawn.split(3).labels

@@ -116,6 +116,13 @@ def test_a_given_test_is_kept_and_a_share_is_of_every_class(tmp_path: Path) -> N
     assert shared.validation.labels.bincount().tolist() == [1, 1, 1]
     assert sorted(name for part in shared.files for name in part) == sorted(named())
     assert shared.train.normalisation == shared.test.normalisation
+    quarter = of_pictures(
+        read(tmp_path / "shared"), CONFIG.model_copy(update={"validation_size": 0.25})
+    )
+    assert (len(quarter.validation), len(quarter.test)) == (6, 6)
+    too_many = CONFIG.model_copy(update={"validation_size": 22})
+    with pytest.raises(UserError, match="validation_size is 22: of 30 pictures, 6 .* try 0.1"):
+        of_pictures(read(tmp_path / "shared"), too_many)
 
 
 def test_another_picture_or_another_name_moves_hardly_any_other(tmp_path: Path) -> None:
@@ -174,6 +181,7 @@ HOSTILE: list[tuple[dict[str, bytes], str]] = [
         },
         "only the test pictures have 'c'",
     ),
+    ({"a/1.png": GOOD, "b.zip": b"PK"}, "b.zip: an archive is read if it is alone"),
     ({"x.zip": b"PK"}, "x.zip: not a whole archive"),
     ({"x.tar": b"x" * 600}, "x.tar: not a whole archive"),
     ({"a.csv": b"path,label\n1.png,a\n"}, r"a.csv, line 2: no file '1.png'"),

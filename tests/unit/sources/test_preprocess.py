@@ -54,6 +54,11 @@ def test_a_seed_holds_out_its_own_images_and_no_validation_split_none() -> None:
     assert (none[0].tolist(), len(none[1])) == (list(range(200)), 0)
 
 
+def test_a_share_is_of_the_training_images() -> None:
+    train, validation = split_indices(LABELS, Preprocess(validation_size=0.25, seed=0))
+    assert (len(train), len(validation)) == (150, 50)
+
+
 def test_a_size_that_the_data_cannot_give_is_refused() -> None:
     rare = torch.tensor([0] * 50 + [1], dtype=torch.uint8)
     sizes = [(LABELS, size, "0 or 10 to 190") for size in (5, 195, 200, 5000)]
