@@ -1,16 +1,19 @@
 """From folders of pictures to a model: the same bits twice, and only what must run again."""
 
+import hashlib
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from sklearn.datasets import load_digits, load_sample_images
+from sklearn.datasets import load_sample_images
 
 from stages import paths
 from tests import documented
@@ -18,6 +21,7 @@ from tests.pipeline.test_commands import link_environment
 from tests.project import Project, change_parameters, make_project, ran
 
 TINY = {"blocks": [6, "pool", 8, "gap"], "parameter_budget": 20_000, "hidden": None}
+PAGE = "docs/own_pictures.md"
 ODD = ("Żółw i kot", "sea horse", "кот $x$")
 
 
@@ -27,10 +31,10 @@ def write(path: Path, pixels: np.ndarray, suffix: str) -> None:
 
 
 def scikit_learns_digits(root: Path) -> None:
-    digits = load_digits()
-    levels = (digits.images * 255 / 16).round().astype(np.uint8)
-    for number, (image, label) in enumerate(zip(levels, digits.target, strict=True)):
-        write(root / str(label) / f"{number:04}", image, ".png")
+    """As the page on own pictures writes them."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", documented.PAGES[PAGE], re.MULTILINE | re.DOTALL)
+    with chdir(root.parents[1]):
+        exec(code, {})  # the page is a file of this project
 
 
 def photographs(root: Path) -> None:
@@ -58,7 +62,7 @@ def odd_names(root: Path) -> None:
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     original = make_project(tmp_path)
     odd_names(tmp_path / "leaves")
-    code = documented.commands("docs/own_pictures.md", "In five commands")
+    code = documented.commands(PAGE, "In five commands")
     code = code.replace("<address>", str(original.path)).replace(
         "~/new.jpg", "data/pictures/sea*/*19.png"
     )
@@ -79,9 +83,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     assert [line for line in output.splitlines() if line.startswith("data/pictures/")]
     clone.git("commit", "-qam", "Learn leaves")
     clone.name_remote("shared", {"url": str(tmp_path / "remote")})
-    documented.run(
-        clone, documented.commands("docs/own_pictures.md", "Share them"), tmp_path / "log", 300
-    )
+    documented.run(clone, documented.commands(PAGE, "Share them"), tmp_path / "log", 300)
     assert clone.git("status", "--porcelain", "-uno").split() == [
         "M",
         "data/.gitignore",
@@ -110,7 +112,6 @@ def prepare(tmp_path: Path, draw: Callable[[Path], None], **preprocess: object) 
 @pytest.mark.parametrize(
     ("draw", "preprocess", "shape"),
     [
-        (scikit_learns_digits, {}, "8x8 grey pixels and 10 classes"),
         (
             photographs,
             {"channels": 3, "image_size": 24, "fit": "crop"},
@@ -127,6 +128,21 @@ def test_pictures_become_a_model_with_the_same_bits_twice(
     first = project.results()
     project.dvc("repro", "--force", "--no-run-cache")
     assert project.results() == first
+
+
+@pytest.mark.slow
+def test_the_digits_of_scikit_learn_become_what_the_page_says(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    scikit_learns_digits(project.path / paths.PICTURES)
+    shutil.copy(project.path / "recipes/pictures.yaml", project.path / "params.yaml")
+    project.change("preprocess", channels=1, image_size=8)
+    project.change("augment", horizontal_flip=False)
+    output = project.dvc("repro")
+    page = documented.PAGES[PAGE]
+    for line in re.findall(r"^(?:preprocess|evaluate): .*$", page, re.MULTILINE):
+        assert line in output
+    (md5,) = re.findall(r"md5 `(\w{32})`", page)
+    assert hashlib.md5(project.read("models/model.safetensors")).hexdigest() == md5
 
 
 @pytest.mark.slow
