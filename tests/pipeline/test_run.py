@@ -74,10 +74,10 @@ def test_without_mnist_it_runs_the_sample_and_says_so(mnist: Project) -> None:
     metrics = json.loads(mnist.read("metrics/evaluate.json"))
     details = metrics["details"][0]
     assert (details["dataset"], details["examples"]) == ("sample", 1000)
-    assert lines[-3].startswith("This was the built-in sample, not MNIST:")
-    assert f"{100 * metrics['accuracy']:.2f} % of 1,000 test images right" in lines[-3]
-    assert "MNIST_MIRROR" in lines[-1]
-    (undo,) = re.findall("^For MNIST: `(.*?)`", lines[-2])
+    assert lines[-4].startswith("This was the built-in sample, not MNIST:")
+    assert f"{100 * metrics['accuracy']:.2f} % of 1,000 test images right" in lines[-4]
+    assert "MNIST_MIRROR" in lines[-2]
+    (undo,) = re.findall("^For MNIST: `(.*?)`", lines[-3])
     after = mnist.read("params.yaml").decode()
     differing = [
         (old.split("#")[0].split(), new.split("#")[0].split())
