@@ -139,7 +139,7 @@ def classified(model: Session, found: Found) -> Found:
     classes = model.shape.classes
     kind, sure, names = ("digit", SURE, range(10))
     if classes != DIGITS:
-        kind, sure, names = ("class", SURE_OF_CLASS, classes)
+        kind, sure, names = ("class", SURE_OF_CLASS, [one_line(name) for name in classes])
     row = dict(found.row)
     note = row.pop("note")
     row |= {

@@ -20,7 +20,9 @@ from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from digits import predict
 from digits.core import config
+from digits.core.data_shape import DataShape
 from digits.core.errors import UserError
+from digits.core.split import Normalisation
 from digits.export.onnx_file import encode, operations_of
 from digits.handwriting.mnist_form import largest_digit
 from digits.handwriting.picture_file import grey_levels
@@ -352,3 +354,26 @@ def test_a_damaged_picture_is_read_or_named_in_a_line(main: Main, data: bytes) -
     assert (good["image"], good["digit"]) == ("good.png", 5)
     assert err == (f"error: damaged: {row['error']}\n" if "error" in row else "")
     assert row.get("error", "read").isprintable()
+
+
+def test_a_model_of_pictures_tells_the_class_and_its_names_are_harmless(main: Main) -> None:
+    shape = DataShape(16, 3, ("ash \x1b[31m", "<b>elm</b>", "yew"), "crop")
+    made = network([4, "pool"], shape=shape).eval()
+    with torch.no_grad():
+        made.fc1.bias[:] = torch.tensor([9.0, 0.0, -9.0])
+    normalisation = Normalisation(mean=0.5, std=0.25)
+    predict.MODEL.write_bytes(encode(operations_of(made), normalisation, None, 1, shape))
+    Image.new("RGBA", (40, 30), "green").save("leaf.png")
+    Path("broken.png").write_bytes(b"\x89PNG")
+    out, err = main("leaf.png", "broken.png", "--sheet", "sheet.png")
+    assert re.fullmatch(
+        r"image +class +probability +runner-up +probability\n"
+        r"leaf.png +ash \?\[31m +\d+\.\d\d % +<b>elm</b> +\d\.\d\d %\n",
+        out,
+    )
+    assert "broken.png: not a picture" in err
+    assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(main("--json", "leaf.png")[0])[0]
+    assert answer["class"] == "ash ?[31m"
+    with pytest.raises(UserError, match="--many: models/model.onnx tells the class of a whole"):
+        main("--many", "leaf.png")
