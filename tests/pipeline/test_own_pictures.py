@@ -62,7 +62,7 @@ def odd_names(root: Path) -> None:
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     original = make_project(tmp_path)
     odd_names(tmp_path / "leaves")
-    code = documented.commands(PAGE, "In five commands")
+    code = documented.commands("docs/own_pictures.md", "In five commands")
     code = code.replace("<address>", str(original.path)).replace(
         "~/new.jpg", "data/pictures/sea*/*19.png"
     )
@@ -83,7 +83,9 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     assert [line for line in output.splitlines() if line.startswith("data/pictures/")]
     clone.git("commit", "-qam", "Learn leaves")
     clone.name_remote("shared", {"url": str(tmp_path / "remote")})
-    documented.run(clone, documented.commands(PAGE, "Share them"), tmp_path / "log", 300)
+    documented.run(
+        clone, documented.commands("docs/own_pictures.md", "Share them"), tmp_path / "log", 300
+    )
     assert clone.git("status", "--porcelain", "-uno").split() == [
         "M",
         "data/.gitignore",
