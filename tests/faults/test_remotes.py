@@ -84,7 +84,7 @@ def test_a_clone_gets_everything_but_rotten_objects(
     (line,) = (line for line in lines if STORED in line)
     assert line.startswith("wrong: ")
     assert f"{STORED}{name[:2]}/{name[2:]}: has md5 " in line
-    assert " 14 objects and runs on remote origin, " in total
+    assert " 15 objects and runs on remote origin, " in total
 
 
 def kill_a_push(project: Project, remote: Folder, rng: random.Random) -> None:
