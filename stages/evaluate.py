@@ -85,17 +85,14 @@ def check_test(path: Path, network: DigitNet, test: Split) -> None:
         raise UserError(f"{paths.TEST}: holds no images, so there is nothing to evaluate")
 
 
-def misread(test: Split, logits: torch.Tensor) -> dict[str, Any]:
-    """What a paired comparison needs: the test images' digest, and the numbers of those misread."""
+def misread(test: Split, logits: torch.Tensor, names: list[str]) -> dict[str, Any]:
+    """The test images' digest, and which were misread: their numbers, and their files if any."""
     content = test.images.numpy().tobytes() + test.labels.numpy().tobytes()
     wrong = (logits.argmax(1) != test.labels).nonzero().flatten()
-    names = test_files()
-    misread_files = [names[place] for place in wrong.tolist()] if names else []
-    return {
-        "test_sha256": hashlib.sha256(content).hexdigest(),
-        "misread": wrong.tolist(),
-        **({"misread_files": misread_files} if names else {}),
-    }
+    found = {"test_sha256": hashlib.sha256(content).hexdigest(), "misread": wrong.tolist()}
+    if names:
+        found["misread_files"] = [names[place] for place in wrong.tolist()]
+    return found
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -137,9 +134,10 @@ def main() -> None:
     shown, details = scores(paths.MODEL, network, test, logits, by_class)
 
     temperature = files.read_metrics(paths.TRAIN_METRICS)["temperature"]
+    names = test_files()
     files.write(paths.CONFUSION, matrix.to_csv(index=False).encode())
     files.write(paths.CLASSES, by_class.to_csv(index=False).encode())
-    files.write(paths.WORST_ERRORS, galleries.draw_errors(test, logits, test_files()))
+    files.write(paths.WORST_ERRORS, galleries.draw_errors(test, logits, names))
     files.write(paths.TRAINING_DATA, galleries.draw_training_data(train))
     files.write(paths.AUGMENTATION, galleries.draw_augmentation(test, parameters.augment))
     details = {
@@ -152,7 +150,7 @@ def main() -> None:
         **calibrate(logits, test.labels, temperature),
         "parameter_budget": parameters.model.parameter_budget,
         "recall": recall_of(by_class),
-        **misread(test, logits),
+        **misread(test, logits, names),
     }
     files.write_metrics(paths.TEST_METRICS, shown, details)
     print(summary(shown | details), file=sys.stderr)

@@ -29,10 +29,8 @@ def near_duplicates(images: npt.NDArray[np.uint8]) -> Numbers:
     Args:
         images: raw, uint8.
     """
-    parts = torch.from_numpy(images).split(AT_ONCE)
-    grey = [channels_first(part).double().mean(1, keepdim=True) for part in parts]
-    small = [F.adaptive_avg_pool2d(part, THUMBNAIL).round().flatten(1) for part in grey]
-    thumbnails, place = np.unique(torch.cat(small).float().numpy(), axis=0, return_inverse=True)
+    small = [_thumbnails(part) for part in torch.from_numpy(images).split(AT_ONCE)]
+    thumbnails, place = np.unique(torch.cat(small).numpy(), axis=0, return_inverse=True)
     squares = (thumbnails**2).sum(1)
     edges = list[Numbers]()
     for begin in range(0, len(thumbnails), AT_ONCE):
@@ -44,6 +42,12 @@ def near_duplicates(images: npt.NDArray[np.uint8]) -> Numbers:
     matrix = coo_array((np.ones(len(near), bool), (near[:, 0], near[:, 1])), 2 * [len(thumbnails)])
     groups = connected_components(matrix, directed=False)[1]
     return groups[place.ravel()].astype(np.int64)
+
+
+def _thumbnails(images: torch.Tensor) -> torch.Tensor:
+    """Whole grey levels of 0 to 255, float32 `(N, 64)`."""
+    grey = channels_first(images).double().mean(1, keepdim=True)
+    return F.adaptive_avg_pool2d(grey, THUMBNAIL).round().flatten(1).float()
 
 
 def held_out(

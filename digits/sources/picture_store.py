@@ -54,7 +54,7 @@ def opened(root: Path) -> Generator[Store]:
     if archives:
         raise UserError(
             f"{root / one_line(archives[0])}: an archive is read if it is alone in {root}, but "
-            f"{len(files) - 1:,} more files are there; unpack it, or take one of both away"
+            f"{len(files) - 1:,} more files are there; unpack it, or move them elsewhere"
         )
     yield _checked(Store(root, files, folders, lambda name: _content(root / name)))
 

@@ -91,7 +91,7 @@ def of_pictures(pictures: Pictures, config: Preprocess) -> Prepared:
     if is_test.any() and config.test_share:
         raise UserError(
             f"params.yaml: preprocess.test_share is {config.test_share:g}, but the pictures have a "
-            "test of their own; leave it out, or take theirs away"
+            "test split of their own; remove test_share, or that split"
         )
 
     def choose(among: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
@@ -158,8 +158,7 @@ def split_indices(labels: torch.Tensor, config: Preprocess) -> tuple[torch.Tenso
     """Indices of the training and the validation images, int64, in file order.
 
     Every class has the same share of both splits, to within one image. `validation_size` is a
-    number of images, or below 1 a share of them. With 0
-    all images are for training.
+    number of images or, below 1, a share of them; with 0, all images are for training.
 
     Raises:
         UserError: the data set is too small for `validation_size`.

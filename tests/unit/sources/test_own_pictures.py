@@ -1,7 +1,6 @@
 """Folders, archives and tables of pictures: what is read, and what is refused in a line."""
 
 import io
-import itertools
 import os
 import tarfile
 import zipfile
@@ -255,8 +254,8 @@ def test_all_broken_pictures_are_named_up_to_ten(tmp_path: Path) -> None:
     assert lines[-2:] == ["... and 2 more", "mend or remove them"]
 
 
-def test_many_names_take_little_time(tmp_path: Path) -> None:
-    for number in itertools.chain(range(5000)):
+def test_thousands_of_other_files_are_no_pictures(tmp_path: Path) -> None:
+    for number in range(5000):
         (tmp_path / f"{number}.txt").touch()
     with pytest.raises(UserError, match="holds no pictures"):
         read(tmp_path)
