@@ -32,6 +32,7 @@ RECIPES = ROOT / "docs/recipes.md"
 PLOT = ROOT / "plots/study.png"
 FRONTIER = ROOT / "plots/frontier.png"
 PUBLISHED = ROOT / "study/published.csv"
+SHOWN = 8  # candidates of a search
 BEGIN, END = "<!-- begin: python -m study.report -->", "<!-- end -->"
 BEGIN_SEARCHES = "<!-- begin: searches, by python -m study.report -->"
 BEGIN_DEPARTURES = "<!-- begin: departures, by python -m study.report -->"
@@ -94,7 +95,7 @@ def screen_table(rows: pd.DataFrame) -> str:
 
 
 def search_tables() -> str:
-    """A Markdown table for each search: its candidates, those with most seeds and least loss first.
+    """A Markdown table for each search, of SHOWN candidates: most seeds first, then least loss.
 
     Raises:
         UserError: see `plan.candidates`.
@@ -114,8 +115,10 @@ def search_tables() -> str:
                 f"{loss:.4f}",
             ]
             lines.append((-len(group), loss, cells))
-        table = markdown(header, (cells for *_, cells in sorted(lines)))
-        tables.append(f"### `{name}`, from `{search.base}`\n\n{table}")
+        table = markdown(header, [cells for *_, cells in sorted(lines)][:SHOWN])
+        of_all = f"The first {SHOWN} of {len(lines)}" if len(lines) > SHOWN else f"All {len(lines)}"
+        file = f"[metrics/study/search/{name}.csv](../metrics/study/search/{name}.csv)"
+        tables.append(f"### `{name}`, from `{search.base}`\n\n{table}\n\n{of_all}; {file}.")
     return "\n\n".join(tables)
 
 
