@@ -50,6 +50,12 @@ def read(path: Path = PATH) -> Plan:
     return strict_yaml.read(Plan, path)
 
 
+def published(root: Path = Path()) -> dict[str, Config]:
+    """The recipes for published data, by name: those that a study trains if none is named."""
+    recipes = {path.stem: config.read(path) for path in sorted(root.glob("recipes/*.yaml"))}
+    return {k: each for k, each in recipes.items() if each.download.source != catalog.FOLDER}
+
+
 def variants(screen: Screen) -> dict[str, Config]:
     """Every recipe to screen and each of its variants, under the names that tables use.
 

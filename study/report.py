@@ -115,10 +115,11 @@ def search_tables() -> str:
                 f"{loss:.4f}",
             ]
             lines.append((-len(group), loss, cells))
-        table = markdown(header, [cells for *_, cells in sorted(lines)][:SHOWN])
-        of_all = f"The first {SHOWN} of {len(lines)}" if len(lines) > SHOWN else f"All {len(lines)}"
-        file = f"[metrics/study/search/{name}.csv](../metrics/study/search/{name}.csv)"
-        tables.append(f"### `{name}`, from `{search.base}`\n\n{table}\n\n{of_all}; {file}.")
+        shown = [cells for *_, cells in sorted(lines)][:SHOWN]
+        tables.append(
+            f"### `{name}`, from `{search.base}`\n\n{markdown(header, shown)}\n\n{len(shown)} of "
+            f"{len(lines)} candidates; [all](../metrics/study/search/{name}.csv)."
+        )
     return "\n\n".join(tables)
 
 

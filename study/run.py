@@ -22,7 +22,6 @@ from digits.core.errors import exit_with
 from digits.core.stage_lock import stage_lock
 from digits.network.digitnet import check_budget, parameter_count
 from digits.sources import preprocess
-from digits.sources.catalog import FOLDER
 from stages import paths
 from study import plan
 from study.seeds import LOCK, ROOT, Study
@@ -71,10 +70,8 @@ def main() -> None:
 
     os.chdir(ROOT)
     seeds = range(plan.read().seeds)
-    paths_of = [paths.RECIPES / f"{name}.yaml" for name in names] or paths.RECIPES.glob("*.yaml")
-    recipes = {path.stem: config.read(path) for path in sorted(paths_of)}
-    if not names:
-        recipes = {k: each for k, each in recipes.items() if each.download.source != FOLDER}
+    named = {name: config.read(paths.RECIPES / f"{name}.yaml") for name in sorted(names)}
+    recipes = named or plan.published()
     plan.check_data(paths.RAW, recipes.values())
     with stage_lock(LOCK, "study.run"):
         for name, recipe in recipes.items():

@@ -17,7 +17,7 @@ from study.one_seed import fingerprint, read_rows
 from study.run import summary
 from tests.project import ROOT
 
-RECIPES = sorted(path.stem for path in ROOT.glob("recipes/*.yaml") if path.stem != "pictures")
+RECIPES = list(plan.published(ROOT))
 
 
 def recipe_of(name: str) -> Config:

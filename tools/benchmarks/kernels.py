@@ -35,10 +35,10 @@ from digits.network.fast.products import (
 from digits.network.fast.register import LANES, Array, cached
 from digits.network.fast.step import OCTETS
 from digits.network.layers import ConvBlock
-from digits.sources.catalog import FOLDER
+from study import plan
+from tools.benchmarks.measure import ROOT
 
-FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
-RECIPES = [path for path in FILES if config.read(path).download.source != FOLDER]
+RECIPES = [ROOT / f"recipes/{name}.yaml" for name in plan.published(ROOT)]
 BATCH = 128
 CALLS = 5  # timed together, so that most find in the cache what the last one left there
 DIRECTIONS = ["forward", "gradient by weights", "gradient by input"]
