@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import overload
 
 from digits.network.fast.register import LANES, Lanes, Writer, instruction
@@ -153,6 +154,18 @@ def add_atomic(write: Writer, array: Any, index: Any, number: Any) -> Any:
 def load_atomic(write: Writer, array: Any, index: Any) -> Any:
     """array[index] of an int32 array, after everything that its writer did before."""
     return write.builder.load_atomic(write.place(0, array, index), "acquire", 4)
+
+
+@instruction(_nothing)
+def flush_subnormals(write: Writer, are_zero: Any) -> None:
+    """Whether numbers below 1e-38 count as zero from here on, in this thread."""
+    builder, byte = write.builder, ir.IntType(8).as_pointer()
+    word = ir.IntType(32)  # bits 6 and 15 flush them; the others are a process's default
+    control = builder.select(are_zero, word(0x9FC0), word(0x1F80))
+    place = builder.bitcast(cgutils.alloca_once_value(builder, control), byte)
+    signature = ir.FunctionType(ir.VoidType(), [byte])
+    name = "llvm.x86.sse.ldmxcsr"
+    builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [place])
 
 
 def _define(symbol: Any, name: str) -> None:

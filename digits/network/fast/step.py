@@ -23,7 +23,7 @@ from digits.network.fast.job import (
     Piece,
     bias_of,
 )
-from digits.network.fast.lanes import add_atomic, load_atomic
+from digits.network.fast.lanes import add_atomic, flush_subnormals, load_atomic
 from digits.network.fast.register import LANES, cached, compiled, inlined
 
 OCTETS = 2  # that go through a phase together: their weight gradients are summed in registers
@@ -125,7 +125,11 @@ def _update(net: Network, job: Job, batch: int, number: int) -> None:
 
 @cached
 def work(net: Network, job: Job) -> None:
-    """Take part in a job until it is done; any number of threads may, and one suffices."""
+    """Take part in a job until it is done; any number of threads may, and one suffices.
+
+    Numbers below 1e-38, which processors take long with, count as zero except in Adam, where there
+    are few: the weights of a dead channel decay towards them.
+    """
     convolutions = len(net.convolutions)
     phases = 1
     if job.mode == TRAIN:
@@ -139,7 +143,9 @@ def work(net: Network, job: Job) -> None:
             break
         _wait(job.clock, turn * SLICES)
         batch, phase = divmod(turn, phases)
+        flush_subnormals(phase <= 2 * convolutions)
         _work_on(net, job, batch, phase, number)
+        flush_subnormals(False)
         if (add_atomic(job.clock, 1, np.int32(1)) + 1) % SLICES == 0:
             system_call(FUTEX, job.clock[1:].ctypes.data, WAKE, 2**31 - 1, 0)
     _wait(job.clock, turns * SLICES)

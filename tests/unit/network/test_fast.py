@@ -138,6 +138,19 @@ def test_classifying_is_torchs_evaluation(
         assert torch.allclose(path.classify(images, batch), expected, rtol=1e-9)
 
 
+def test_subnormal_weights_are_zero() -> None:
+    """A processor takes many times as long with them."""
+    blocks: Blocks = [3, "pool", 4]
+    steps: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for value in (0, 1e-39):
+        made = drawn_network(blocks, None, torch.float32)
+        torch.nn.init.constant_(made.get_parameter("conv1.weight"), value)
+        steps.append(step(made, *images_of(20, torch.float32)))
+    (logits, gradient), (others, same) = steps
+    assert torch.equal(logits, others)
+    assert torch.equal(gradient, same)
+
+
 def digest(threads: int = 2, batch: int = 37) -> str:
     """A digest of what some steps leave, to the bit."""
     made = drawn_network([8, "pool", 5, "pool", 7], 6, torch.float32)
