@@ -1,8 +1,9 @@
 """Instructions on registers that hold eight images side by side.
 
-Every one is an IEEE operation on each lane, and a multiply-add is fused only where `fma` or
-`add_...` says so: a result is the same bits on every processor. Lanes meet in `lane_sums` alone. A
-block is a tuple of rows of registers. Indices are not checked: an array is flat memory here.
+Every one is an IEEE operation on each lane, but for what `flush_subnormals` says, and a
+multiply-add is fused only where `fma` or `add_...` says so: a result is the same bits on every
+processor. Lanes meet in `lane_sums` alone. A block is a tuple of rows of registers. Indices are not
+checked: an array is flat memory here.
 """
 
 import operator

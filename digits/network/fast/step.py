@@ -127,7 +127,7 @@ def _update(net: Network, job: Job, batch: int, number: int) -> None:
 def work(net: Network, job: Job) -> None:
     """Take part in a job until it is done; any number of threads may, and one suffices.
 
-    Numbers below 1e-38, which processors take long with, count as zero except in Adam, where there
+    Subnormal numbers, which processors take long with, count as zero except in Adam, where they
     are few: the weights of a dead channel decay towards them.
     """
     convolutions = len(net.convolutions)

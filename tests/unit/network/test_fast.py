@@ -140,15 +140,13 @@ def test_classifying_is_torchs_evaluation(
 
 def test_subnormal_weights_are_zero() -> None:
     """A processor takes many times as long with them."""
-    blocks: Blocks = [3, "pool", 4]
-    steps: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for value in (0, 1e-39):
-        made = drawn_network(blocks, None, torch.float32)
-        torch.nn.init.constant_(made.get_parameter("conv1.weight"), value)
-        steps.append(step(made, *images_of(20, torch.float32)))
-    (logits, gradient), (others, same) = steps
-    assert torch.equal(logits, others)
-    assert torch.equal(gradient, same)
+
+    def step_from(weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+        made = drawn_network([3, "pool", 4], None, torch.float32)
+        torch.nn.init.constant_(made.get_parameter("conv1.weight"), weight)
+        return step(made, *images_of(20, torch.float32))
+
+    assert all(map(torch.equal, step_from(0), step_from(1e-39)))
 
 
 def digest(threads: int = 2, batch: int = 37) -> str:
