@@ -1,8 +1,9 @@
 """Whether one recipe is better than another: `python -m study.compare A B`.
 
-Reads metrics/study/A.json and B.json. Prints the difference of the means over the seeds that both
-have, B minus A, with its 95 % interval (Student's t of the pairs: with the same network, a seed
-draws the same first weights) and, if that includes zero, how many seeds would show the difference.
+Reads metrics/study/A.json and B.json. Prints the mean and the cost of each, the difference of the
+means over the seeds that both have, B minus A, with its 95 % interval (Student's t of the pairs:
+with the same network, a seed draws the same first weights) and, if that includes zero, how many
+seeds would show the difference.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scipy import stats
 
@@ -62,16 +64,18 @@ def seeds_needed(a: Accuracies, b: Accuracies) -> int | None:
     return n
 
 
-def read(name: str) -> dict[int, float]:
-    """The accuracy of every seed of a recipe, in percent."""
+def read(name: str) -> dict[str, Any]:
+    """The summary of a recipe; its `accuracies` are in percent, by seed."""
     path = STUDY / f"{name}.json"
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in STUDY.glob("*.json")))
         raise UserError(f"{path}: no such file; studied recipes are {known or 'none'}")
-    accuracies: dict[str, float] = files.read_json(path).get("accuracies", {})
+    summary = files.read_json(path)
+    accuracies: dict[str, float] = summary.get("accuracies", {})
     if len(accuracies) < 2:
         raise UserError(f"{path}: holds {len(accuracies)} seeds; a comparison needs at least 2")
-    return {int(seed): 100 * value for seed, value in accuracies.items()}
+    percent = {int(seed): 100 * value for seed, value in accuracies.items()}
+    return summary | {"accuracies": percent}
 
 
 def main() -> None:
@@ -79,13 +83,18 @@ def main() -> None:
     parser.add_argument("a")
     parser.add_argument("b")
     names = parser.parse_args()
-    a, b = read(names.a), read(names.b)
+    summaries = {name: read(name) for name in (names.a, names.b)}
+    a, b = (summaries[name]["accuracies"] for name in (names.a, names.b))
     if len(gaps(a, b)) < 2:
         raise UserError(f"{names.a} and {names.b} have fewer than 2 seeds in common")
     gap, low, high = difference(a, b)
-    for name, values in ((names.a, a), (names.b, b)):
-        mean, sd = statistics.mean(values.values()), statistics.stdev(values.values())
-        print(f"{name}: {mean:.3f} % (n {len(values)}, sd {sd:.3f})")
+    for name, each in summaries.items():
+        values = each["accuracies"].values()
+        print(
+            f"{name}: {statistics.mean(values):.3f} % (n {len(values)}, "
+            f"sd {statistics.stdev(values):.3f}), {each['parameters']:,} parameters, "
+            f"{each['epochs']} epochs"
+        )
     print(f"{names.b} - {names.a}: {gap:+.3f} points, 95 % interval {low:+.3f} to {high:+.3f}")
     if low <= 0 <= high:
         needed = seeds_needed(a, b)

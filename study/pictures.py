@@ -1,13 +1,16 @@
-"""Pictures of the recipes' results: every seed, and accuracy against parameters."""
+"""Pictures of the recipes' results: every seed, and accuracy against parameters and time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digits.reporting.pictures import ACCENT, INK, png
 
 PROMISE = 99.43  # percent, the accuracy that the described recipe promises
+PLAIN = "one epoch of the plain script"  # an arm of the benchmarks
 
 Summaries = dict[str, dict[str, Any]]
 
@@ -44,20 +47,69 @@ def frontier(results: Summaries, published: pd.DataFrame) -> bytes:
             group["parameters"], group["accuracy"], marker, color=INK, alpha=0.6, markersize=5,
             fillstyle="none", label=f"published: {kind}",
         )  # fmt: skip
+    _means(axes, results, {name: result["parameters"] for name, result in results.items()})
+    _log(axes, "parameters", [700, 1000, 2000, 5000, 10_000, 20_000])
+    axes.legend(fontsize=8, loc="lower right")
+    return png(figure)
+
+
+def by_seconds(results: Summaries, times: pd.DataFrame) -> bytes:
+    """Mean test accuracy with its interval against seconds of training; PNG.
+
+    Args:
+        results: recipes that have not been timed are left out.
+        times: columns arm and median; the arms are recipes and PLAIN.
+    """
+    figure = Figure(figsize=(8, 4), layout="constrained", dpi=100)
+    axes = figure.add_subplot()
+    seconds: dict[str, float] = dict(zip(times["arm"], times["median"], strict=True))
+    _means(axes, {name: each for name, each in results.items() if name in seconds}, seconds)
+    axes.axvline(seconds[PLAIN], color=INK, linestyle=":", linewidth=1)
+    above = axes.get_xaxis_transform()  # y as a share of the height
+    axes.text(seconds[PLAIN], 0.95, f" {PLAIN}", color=INK, fontsize=9, transform=above)
+    _log(axes, "seconds of training, to the last epoch", [5, 10, 20, 50, 100, 200, 500])
+    return png(figure)
+
+
+def is_crowded(name: str, means: Mapping[str, float], x: Mapping[str, float]) -> bool:
+    """Whether a name to the right of its diamond would cover another diamond, or PLAIN's line.
+
+    Args:
+        name: of the recipe.
+        means: percent, by recipe.
+        x: where each is on a logarithmic axis.
+    """
+    return any(
+        1 < at / x[name] < 1.4 and abs(means.get(other, means[name]) - means[name]) < 0.025
+        for other, at in x.items()
+    )
+
+
+def _means(axes: Axes, results: Summaries, x: Mapping[str, float]) -> None:
+    """A named diamond with its interval for each recipe, and a line at what was promised."""
     for drawn, (name, result) in enumerate(results.items()):
         mean, low, high = (100 * result[key] for key in ("mean", "mean_low", "mean_high"))
         errors = [[mean - low], [high - mean]]
         axes.errorbar(
-            result["parameters"], mean, yerr=errors, fmt="D", color=ACCENT, capsize=4,
+            x[name], mean, yerr=errors, fmt="D", color=ACCENT, capsize=4,
             label=None if drawn else "ours: mean of the seeds and its 95 % interval",
         )  # fmt: skip
-        axes.annotate(name, (result["parameters"], mean), (7, 3), textcoords="offset points")
+        crowded = is_crowded(name, {each: 100 * of["mean"] for each, of in results.items()}, x)
+        axes.annotate(
+            name, (x[name], mean), (-7 if crowded else 7, 3), textcoords="offset points",
+            horizontalalignment="right" if crowded else "left",
+        )  # fmt: skip
     axes.axhline(PROMISE, color="#d55e00", linestyle="--", linewidth=1)
-    axes.text(600, PROMISE, f"promised: {PROMISE} %", color="#a04000", fontsize=9, va="bottom")
-    axes.set(xscale="log", xlabel="parameters", ylabel="test accuracy, %")
-    axes.set_xticks(ticks := [700, 1000, 2000, 5000, 10_000, 20_000], [f"{n:,}" for n in ticks])
+    axes.text(
+        0, PROMISE, f" promised: {PROMISE} %", color="#a04000", fontsize=9, va="bottom",
+        transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
+
+
+def _log(axes: Axes, xlabel: str, ticks: list[int]) -> None:
+    """A logarithmic axis below, and no frame above and at the right."""
+    axes.set(xscale="log", xlabel=xlabel, ylabel="test accuracy, %")
+    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.set_xticks([], minor=True)
-    axes.legend(fontsize=8, loc="lower right")
     for edge in ("top", "right"):
         axes.spines[edge].set_visible(False)
-    return png(figure)

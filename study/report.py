@@ -1,9 +1,9 @@
 """Put the recipes side by side: `python -m study.report`.
 
 Reads metrics/study/*.json, metrics/study/screen.csv, metrics/study/search/, study/params.yaml,
-study/published.csv and recipes/. Writes tables between markers of README.md, docs/results.md and
-docs/recipes.md, the plots plots/study.png and plots/frontier.png, and metrics/study.json: the
-summaries without the seeds, which the model card reads.
+study/published.csv, tools/benchmarks/times.csv and recipes/. Writes tables between markers of
+README.md, docs/results.md and docs/recipes.md, the plots study.png, frontier.png and seconds.png of
+plots/, and metrics/study.json: the summaries without the seeds, which the model card reads.
 """
 
 import statistics
@@ -20,7 +20,7 @@ from stages import paths
 from study import plan
 from study.compare import difference
 from study.one_seed import read_rows
-from study.pictures import Summaries, frontier, picture
+from study.pictures import Summaries, by_seconds, frontier, picture
 from study.seeds import ROOT
 
 RESULTS = ROOT / "metrics/study"
@@ -29,9 +29,8 @@ SUMMARIES = ROOT / paths.STUDY
 README = ROOT / "README.md"
 RESULTS_PAGE = ROOT / "docs/results.md"
 RECIPES = ROOT / "docs/recipes.md"
-PLOT = ROOT / "plots/study.png"
-FRONTIER = ROOT / "plots/frontier.png"
 PUBLISHED = ROOT / "study/published.csv"
+TIMES = ROOT / "tools/benchmarks/times.csv"
 SHOWN = 8  # candidates of a search
 BEGIN, END = "<!-- begin: python -m study.report -->", "<!-- end -->"
 BEGIN_SEARCHES = "<!-- begin: searches, by python -m study.report -->"
@@ -188,6 +187,15 @@ def documents(results: Summaries, rows: pd.DataFrame) -> dict[Path, str]:
     }
 
 
+def pictures(results: Summaries) -> dict[Path, bytes]:
+    """The PNG files of plots/."""
+    return {
+        ROOT / "plots/study.png": picture(results),
+        ROOT / "plots/frontier.png": frontier(results, pd.read_csv(PUBLISHED)),
+        ROOT / "plots/seconds.png": by_seconds(results, pd.read_csv(TIMES)),
+    }
+
+
 def main() -> None:
     results = read()
     if not results:
@@ -195,8 +203,8 @@ def main() -> None:
     rows = read_rows(SCREEN)
     for path, text in documents(results, rows).items():
         files.write(path, text.encode())
-    files.write(PLOT, picture(results))
-    files.write(FRONTIER, frontier(results, pd.read_csv(PUBLISHED)))
+    for path, content in pictures(results).items():
+        files.write(path, content)
     files.write_json(SUMMARIES, summaries(results))
 
 

@@ -66,7 +66,8 @@ def test_pairs_without_spread_settle_nothing() -> None:
 
 def test_recipes_without_common_seeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["study.compare", "a", "b"])
-    monkeypatch.setattr(compare, "read", {"a": seeds(1, 2), "b": {5: 1.0, 6: 2.0}}.__getitem__)
+    read = {"a": {"accuracies": seeds(1, 2)}, "b": {"accuracies": {5: 1.0, 6: 2.0}}}
+    monkeypatch.setattr(compare, "read", read.__getitem__)
     with pytest.raises(UserError, match="a and b have fewer than 2 seeds in common"):
         compare.main()
 

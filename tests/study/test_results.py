@@ -59,9 +59,8 @@ def test_tables_plot_and_summaries_are_those_of_the_files() -> None:
     """Where one is not, run `python -m study.report`."""
     results = report.read()
     assert json.loads(report.SUMMARIES.read_text()) == report.summaries(results)
-    assert report.PLOT.read_bytes() == report.picture(results)
-    published = pd.read_csv(report.PUBLISHED)
-    assert report.FRONTIER.read_bytes() == report.frontier(results, published)
+    for plot, content in report.pictures(results).items():
+        assert plot.read_bytes() == content, plot
     for page, text in report.documents(results, read_rows(report.SCREEN)).items():
         assert page.read_text() == text, page
 

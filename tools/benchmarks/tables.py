@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from digits.reporting.tables import markdown
+from study.pictures import PLAIN
 from tools.benchmarks.kernels import RECIPES
 from tools.benchmarks.measure import (
     ROOT,
@@ -23,7 +24,6 @@ from tools.benchmarks.measure import (
     take_turns,
 )
 
-ONE_EPOCH = "one epoch of the plain script"
 NETWORKS = ["4 pool 8 pool 16 pool", "16 pool 32 pool 64 pool"]  # half and twice the described one
 
 
@@ -148,7 +148,7 @@ def to_the_end(recipes: Sequence[str], images: int, epochs: int, repeats: int) -
         repeats: of each.
     """
     arms = {name: arm("whole", images, epochs, name) for name in recipes}
-    runs = take_turns({**arms, ONE_EPOCH: plain(images, 1, 0)}, repeats)
+    runs = take_turns({**arms, PLAIN: plain(images, 1, 0)}, repeats)
     content = (
         "# To the last epoch\n\nSeconds of training of each recipe, on all cores, from the first "
         f"weights to the last, and of one epoch of the plain script, in one run of {repeats} "

@@ -1,15 +1,18 @@
-"""The plots of the study: every seed of each recipe, and accuracy against parameters."""
+"""The plots of the study: the seeds of each recipe, and accuracy against parameters and time."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from digits.core import files
 from stages import paths
-from study.pictures import PROMISE
+from study.pictures import PLAIN, PROMISE, is_crowded
 from tools.report.results import Spec
 
-PUBLISHED = Path(__file__).parents[2] / "study/published.csv"
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "study/published.csv"
+TIMES = ROOT / "tools/benchmarks/times.csv"
 ACCURACY = {
     "type": "quantitative",
     "title": "Test accuracy, %",
@@ -23,7 +26,7 @@ PROMISED: Spec = {
 
 
 def plots() -> dict[str, Spec]:
-    """Both plots as Vega-Lite, their rows in percent; empty if no study has run."""
+    """Three plots as Vega-Lite, their rows in percent; empty if no study has run."""
     folder = paths.STUDY.parent / "study"
     results = {path.stem: files.read_json(path) for path in folder.glob("*.json")}
     if not results:
@@ -42,7 +45,11 @@ def plots() -> dict[str, Spec]:
         }
         for name in best_first
     ]
-    return {"seeds": _seeds(seeds, means, best_first), "frontier": _frontier(means)}
+    return {
+        "seeds": _seeds(seeds, means, best_first),
+        "frontier": _frontier(means),
+        "seconds": _seconds(means),
+    }
 
 
 def _seeds(seeds: list[dict[str, Any]], means: list[dict[str, Any]], order: list[str]) -> Spec:
@@ -85,7 +92,7 @@ def _frontier(means: list[dict[str, Any]]) -> Spec:
     return {
         "data": {"values": rows},
         "width": 440,
-        "height": 460,  # keeps the names of close neighbours apart
+        "height": 460,
         "encoding": {
             "x": {
                 "field": "parameters",
@@ -103,13 +110,61 @@ def _frontier(means: list[dict[str, Any]]) -> Spec:
                 "mark": {"type": "point", "color": "#8a929c", "tooltip": True},
             },
             *_mean(means, "y"),
-            {
-                "data": {"values": means},
-                "mark": {"type": "text", "style": "count", "align": "right", "dx": -8, "dy": -6},
-                "encoding": {"text": {"field": "recipe"}},
-            },
+            *_names(means, {mean["recipe"]: mean["parameters"] for mean in means}),
         ],
     }
+
+
+def _seconds(means: list[dict[str, Any]]) -> Spec:
+    """Accuracy against seconds of training, and how long the plain script takes for one epoch."""
+    with TIMES.open() as file:
+        seconds = {row["arm"]: float(row["median"]) for row in csv.DictReader(file)}
+    timed = [
+        mean | {"seconds": seconds[mean["recipe"]]} for mean in means if mean["recipe"] in seconds
+    ]
+    return {
+        "data": {"values": [{"seconds": seconds[PLAIN], "name": PLAIN}]},
+        "width": 440,
+        "height": 300,
+        "encoding": {
+            "x": {
+                "field": "seconds",
+                "type": "quantitative",
+                "title": "Seconds of training (log scale)",
+                "scale": {"type": "log", "nice": False, "padding": 40},
+                "axis": {"values": [5, 10, 20, 50, 100, 200, 500, 1000], "grid": False},
+            },
+            "y": {"field": "accuracy", **ACCURACY},
+        },
+        "layer": [
+            PROMISED | {"encoding": {"y": {"field": "promise"}, "x": None}},
+            {"mark": {"type": "rule", "strokeDash": [2, 3]}, "encoding": {"y": None}},
+            {
+                "mark": {"type": "text", "style": "count", "align": "left", "dx": 4},
+                "encoding": {"text": {"field": "name"}, "y": {"value": 8}},
+            },
+            *_mean(timed, "y"),
+            *_names(timed, seconds),
+        ],
+    }
+
+
+def _names(means: list[dict[str, Any]], x: Mapping[str, float]) -> list[Spec]:
+    """The recipes' names to the right of their diamonds, to the left where it is crowded."""
+    accuracies = {mean["recipe"]: mean["accuracy"] for mean in means}
+    crowded = [mean for mean in means if is_crowded(mean["recipe"], accuracies, x)]
+    sides = (
+        ("left", 8, [mean for mean in means if mean not in crowded]),
+        ("right", -8, crowded),
+    )
+    return [
+        {
+            "data": {"values": values},
+            "mark": {"type": "text", "style": "count", "align": align, "dx": dx, "dy": -6},
+            "encoding": {"text": {"field": "recipe"}},
+        }
+        for align, dx, values in sides
+    ]
 
 
 def _mean(means: list[dict[str, Any]], axis: str) -> list[Spec]:
