@@ -73,7 +73,7 @@ def check_page(path: Path, width: int, colours: str, plots: int) -> None:
 @needs_browser
 @pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (360, "dark")])
 def test_the_page_needs_no_network(reported: Project, width: int, colours: str) -> None:
-    check_page(reported.path / "dvc_plots/index.html", width, colours, plots=8)
+    check_page(reported.path / "dvc_plots/index.html", width, colours, plots=9)
 
 
 @needs_browser
