@@ -80,7 +80,7 @@ def is_crowded(name: str, means: Mapping[str, float], x: Mapping[str, float]) ->
         x: where each is on a logarithmic axis.
     """
     return any(
-        1 < at / x[name] < 1.4 and abs(means.get(other, means[name]) - means[name]) < 0.025
+        1 < at / x[name] < 1.6 and abs(means.get(other, means[name]) - means[name]) < 0.025
         for other, at in x.items()
     )
 

@@ -138,7 +138,10 @@ def _seconds(means: list[dict[str, Any]]) -> Spec:
         },
         "layer": [
             PROMISED | {"encoding": {"y": {"field": "promise"}, "x": None}},
-            {"mark": {"type": "rule", "strokeDash": [2, 3]}, "encoding": {"y": None}},
+            {
+                "mark": {"type": "rule", "style": "interval", "strokeDash": [2, 3]},
+                "encoding": {"y": None},
+            },
             {
                 "mark": {"type": "text", "style": "count", "align": "left", "dx": 4},
                 "encoding": {"text": {"field": "name"}, "y": {"value": 8}},
