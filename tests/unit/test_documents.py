@@ -1,6 +1,7 @@
 """Numbers, paths, commands, messages and code in the documents are those of the files."""
 
 import ast
+import csv
 import json
 import math
 import re
@@ -72,6 +73,12 @@ def test_numbers_are_those_of_the_metrics_and_of_the_study() -> None:
     measured = numbers_in((ROOT / "tools/benchmarks/results.md").read_text())
     rounded = {f"{float(number.replace(',', '')):.1f}" for number in measured}
     assert {*re.findall(r"(\d+\.\d) s\b", DOCUMENTS["README.md"])} <= rounded
+
+    with (ROOT / "tools/benchmarks/times.csv").open() as file:
+        medians = {row["median"] for row in csv.DictReader(file)}
+    told = {*re.findall(r"(\d+\.\d+) s\b", DOCUMENTS["docs/recipes.md"])}
+    assert told
+    assert told <= medians
 
 
 def test_a_comparison_is_what_the_command_prints(
