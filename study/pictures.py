@@ -87,14 +87,15 @@ def is_crowded(name: str, means: Mapping[str, float], x: Mapping[str, float]) ->
 
 def _means(axes: Axes, results: Summaries, x: Mapping[str, float]) -> None:
     """A named diamond with its interval for each recipe, and a line at what was promised."""
-    for drawn, (name, result) in enumerate(results.items()):
-        mean, low, high = (100 * result[key] for key in ("mean", "mean_low", "mean_high"))
+    means = {name: 100 * result["mean"] for name, result in results.items()}
+    for drawn, (name, mean) in enumerate(means.items()):
+        low, high = (100 * results[name][key] for key in ("mean_low", "mean_high"))
         errors = [[mean - low], [high - mean]]
         axes.errorbar(
             x[name], mean, yerr=errors, fmt="D", color=ACCENT, capsize=4,
             label=None if drawn else "ours: mean of the seeds and its 95 % interval",
         )  # fmt: skip
-        crowded = is_crowded(name, {each: 100 * of["mean"] for each, of in results.items()}, x)
+        crowded = is_crowded(name, means, x)
         axes.annotate(
             name, (x[name], mean), (-7 if crowded else 7, 3), textcoords="offset points",
             horizontalalignment="right" if crowded else "left",
